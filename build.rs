@@ -1,0 +1,43 @@
+//! Tells cargo how to link the freestanding programs, and them alone: as `rustflags`, these would reach the tests and
+//! this program too, which need a C library.
+
+use std::env::var;
+
+fn main() {
+    let target = |key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
+    if [target("OS"), target("ARCH"), target("POINTER_WIDTH")] != ["linux", "x86_64", "64"] {
+        println!(
+            "cargo::error=this program makes Linux's system calls for x86-64 itself, and builds for no other target"
+        );
+        return;
+    }
+
+    let here = var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let mut flags = vec![
+        // No C library, and not its `_start`.
+        "-nostartfiles".to_string(),
+        "-nostdlib".to_string(),
+        // No dynamic linker, so no relocation while the program starts.
+        "-static".to_string(),
+        "-no-pie".to_string(),
+        // One argument each, so that a blank or a comma in the path is part of the path.
+        format!("-T{here}/linker.ld"),
+        // Not named in linker.ld, and some distributions' `cc` asks for it.
+        "-Wl,--build-id=none".to_string(),
+    ];
+    if var("DEBUG").expect("cargo sets it") == "false" {
+        // Local symbols go: among them the file names of what was looked at and not linked. The global ones stay.
+        flags.push("-Wl,--discard-all".to_string());
+    } else {
+        flags.push(format!("-T{here}/unwind.ld"));
+    }
+    for flag in flags {
+        println!("cargo::rustc-link-arg-bins={flag}");
+    }
+
+    // A program that depends on this package finds the scripts here: it links with -Tlinker.ld.
+    println!("cargo::rustc-link-search={here}");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=linker.ld");
+    println!("cargo::rerun-if-changed=unwind.ld");
+}

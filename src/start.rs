@@ -1,0 +1,120 @@
+//! From the kernel to `main`, and from a failure to the exit status.
+
+use crate::error::{EX_IOERR, EX_OSERR, EX_SOFTWARE, Error};
+use crate::stdio::{LineWriter, STDERR, write_all};
+use core::arch::asm;
+use core::fmt::Write;
+use core::panic::PanicInfo;
+use syscalls::Sysno;
+
+/// Makes `$main`, an `extern "C" fn() -> !`, the program: defines `_start`, where the kernel starts it, and what
+/// happens on a panic. Used once in a program, at its top level.
+///
+/// `$main` doesn't return, since there is nothing to return to: it ends with [`exit`](crate::start::exit).
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        // Naked: the compiler adds no instruction to these, so the stack at the `call` is as they leave it.
+        // The kernel starts a program with rsp a multiple of 16 (System V ABI, AMD64 supplement, 3.4.1), and a function
+        // expects it so before the call that pushes its return address (3.2.2). Two pushes and the call keep to that.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "xor ebp, ebp", // no frame before this one: where a walk along the frame pointers ends (3.4.1)
+                "push rbp",     // keeps rsp a multiple of 16, together with the next one
+                "push rbp",     // 0 in place of a return address: where a debugger's backtrace ends
+                "call {main}",
+                main = sym $main,
+            )
+        }
+
+        #[panic_handler]
+        fn panic(info: &core::panic::PanicInfo) -> ! {
+            $crate::start::panic($crate::name!(), info)
+        }
+    };
+}
+
+/// The program's name as cargo knows it, and a colon: how each of its messages begins.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! name {
+    () => {
+        concat!(env!("CARGO_BIN_NAME"), ": ")
+    };
+}
+
+/// Tells an [`Error`] on standard error, in a line that begins with the program's name, and gives the exit
+/// status that belongs to it.
+#[macro_export]
+macro_rules! report {
+    ($error:expr) => {
+        $crate::start::report($crate::name!(), $error)
+    };
+}
+
+/// Ends the program ([`exit(2)`]). `status` is what its parent sees: 0 for success, or one of the `EX_` constants.
+///
+/// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
+#[inline(always)]
+pub fn exit(status: i32) -> ! {
+    // SAFETY: `exit` takes the status in edi and doesn't return. The program has one thread, which it ends.
+    unsafe {
+        asm!(
+            "mov eax, {exit}",
+            "syscall",
+            exit = const Sysno::exit as u32,
+            in("edi") status,
+            options(noreturn, nostack),
+        )
+    }
+}
+
+/// What [`report!`](crate::report) does, for the program called `name`.
+#[doc(hidden)]
+#[cold]
+#[inline(never)]
+pub fn report(name: &str, error: Error) -> i32 {
+    complain(name.as_bytes());
+    match error {
+        Error::Brk => {
+            complain(b"brk: refused\n");
+            EX_OSERR
+        }
+        Error::Write(errno) => {
+            let errno = errno.into_raw() as u32;
+            complain(if errno == 0 { b"write: 0 bytes".as_slice() } else { b"write: errno ".as_slice() });
+            complain_number(errno);
+            EX_IOERR
+        }
+    }
+}
+
+/// Writes to standard error. If that fails too, there is nobody left to tell: the exit status does.
+#[inline(never)]
+fn complain(text: &[u8]) {
+    let _ = write_all(STDERR, text);
+}
+
+/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline; of 0, the newline alone. By hand,
+/// since `core::fmt` is larger than all of `alloc`.
+fn complain_number(mut number: u32) {
+    let mut text = *b"\0\0\0\0\n";
+    let mut first = 4;
+    while first > 0 && number > 0 {
+        first -= 1;
+        text[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    complain(&text[first..]);
+}
+
+/// What the panic handler does: tells the panic on standard error and exits with [`EX_SOFTWARE`].
+#[doc(hidden)]
+pub fn panic(name: &str, info: &PanicInfo) -> ! {
+    let mut stderr = LineWriter::new(STDERR);
+    // A failure is kept by `stderr`, and there is nobody left to tell.
+    let _ = writeln!(stderr, "{name}{info}");
+    exit(EX_SOFTWARE)
+}

@@ -1,0 +1,94 @@
+//! Writing to a descriptor until all is written.
+
+use crate::Error;
+use core::fmt;
+use syscalls::{Errno, Sysno, raw::syscall3};
+
+/// The descriptor of standard output.
+pub const STDOUT: usize = 1;
+/// The descriptor of standard error.
+pub const STDERR: usize = 2;
+
+/// The raw call ([`write(2)`]). Returns how many bytes were taken, or minus an error number.
+///
+/// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
+#[inline(always)]
+fn write(fd: usize, bytes: &[u8]) -> isize {
+    let start = bytes as *const [u8] as *const u8;
+    // SAFETY: the kernel only reads the bytes, and `bytes` says that they may be read.
+    unsafe { syscall3(Sysno::write as usize, fd, start as usize, bytes.len()) as isize }
+}
+
+/// Writes all of `bytes` to the descriptor `fd`: the rest too, when only a part is taken, and again after a signal.
+///
+/// # Errors
+///
+/// [`Error::Write`], with the error number of `write`, or 0 if it took 0 bytes. Some of `bytes` may be written by then.
+#[inline(always)]
+pub fn write_all(fd: usize, bytes: &[u8]) -> Result<(), Error> {
+    let taken = write(fd, bytes);
+    if taken == bytes.len() as isize {
+        return Ok(());
+    }
+    write_rest(fd, bytes, taken).map_err(Error::Write)
+}
+
+/// The rest of [`write_all`], after a first call with another result than all of `bytes`. Apart, and never inlined: it
+/// is used rarely, and so takes space once.
+#[cold]
+#[inline(never)]
+fn write_rest(fd: usize, mut bytes: &[u8], mut taken: isize) -> Result<(), Errno> {
+    loop {
+        if taken > 0 {
+            // SAFETY: the kernel takes no more than it is given.
+            bytes = unsafe { bytes.get_unchecked(taken as usize..) };
+            if bytes.is_empty() {
+                return Ok(());
+            }
+        } else if taken != -(Errno::EINTR.into_raw() as isize) {
+            return Err(Errno::new(-taken as i32));
+        }
+        taken = write(fd, bytes);
+    }
+}
+
+/// Formatted text for a descriptor, in whole lines: each is one `write`, as long as it isn't longer than [`LINE`].
+pub struct LineWriter {
+    fd: usize,
+    line: [u8; LINE],
+    len: usize,
+    /// The first failure to write: [`fmt::Error`] can't say which it was. Nothing is written after it.
+    pub result: Result<(), Error>,
+}
+
+/// The longest line that is written at once, in bytes.
+pub const LINE: usize = 512;
+
+impl LineWriter {
+    /// Nothing written to `fd` so far.
+    pub const fn new(fd: usize) -> Self {
+        LineWriter { fd, line: [0; LINE], len: 0, result: Ok(()) }
+    }
+
+    fn flush(&mut self) -> fmt::Result {
+        if self.result.is_ok() {
+            self.result = write_all(self.fd, &self.line[..self.len]);
+        }
+        self.len = 0;
+        self.result.map_err(|_| fmt::Error)
+    }
+}
+
+impl fmt::Write for LineWriter {
+    /// A text that doesn't end in a newline waits for the rest of its line.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            self.line[self.len] = byte;
+            self.len += 1;
+            if byte == b'\n' || self.len == LINE {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+}

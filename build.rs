@@ -20,8 +20,6 @@ fn main() {
         // No dynamic linker, so no relocation while the program starts.
         "-static".to_string(),
         "-no-pie".to_string(),
-        // One argument each, so that a blank or a comma in the path is part of the path.
-        format!("-T{here}/linker.ld"),
         // Not named in linker.ld, and some distributions' `cc` asks for it.
         "-Wl,--build-id=none".to_string(),
     ];
@@ -31,6 +29,9 @@ fn main() {
     } else {
         flags.push(format!("-T{here}/unwind.ld"));
     }
+    // Behind unwind.ld: a section belongs to the first script that names it. The scripts are arguments of their own,
+    // and not behind -Wl, so that a comma or a blank in the path stays a part of the path.
+    flags.push(format!("-T{here}/linker.ld"));
     for flag in flags {
         println!("cargo::rustc-link-arg-bins={flag}");
     }

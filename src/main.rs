@@ -12,7 +12,7 @@ extern "C" fn main() -> ! {
     let heap_start = current_break();
 
     // Allocate: ask the kernel to move the break up by four bytes.
-    let heap_end = (heap_start as usize + 4) as *mut u8;
+    let heap_end = (heap_start as isize + 4) as *mut u8;
     // SAFETY: up, so no memory is taken away.
     if let Err(error) = unsafe { move_break(heap_end) } {
         exit(report!(error));

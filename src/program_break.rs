@@ -32,8 +32,8 @@ fn brk(address: *mut u8) -> *mut u8 {
 
 /// Where the program break is now: the end of the heap.
 ///
-/// The kernel always tells. A filter in its place (seccomp) could answer with an error number; a break computed from
-/// that is refused by [`move_break`], so nothing comes of it.
+/// The kernel always tells. A filter in its place (seccomp) could answer with an error, as a number from -4095 to -1.
+/// That needs no check of its own: such a start is above all user memory, and [`move_break`] is refused there.
 #[inline(always)]
 pub fn current_break() -> *mut u8 {
     // 0 is below every heap, so the kernel refuses it and only answers.

@@ -1,7 +1,6 @@
 //! Writing to a descriptor until all is written.
 
 use crate::Error;
-use core::fmt;
 use syscalls::{Errno, Sysno, raw::syscall3};
 
 /// The descriptor of standard output.
@@ -49,46 +48,5 @@ fn write_rest(fd: usize, mut bytes: &[u8], mut taken: isize) -> Result<(), Errno
             return Err(Errno::new(-taken as i32));
         }
         taken = write(fd, bytes);
-    }
-}
-
-/// Formatted text for a descriptor, in whole lines: each is one `write`, as long as it isn't longer than [`LINE`].
-pub struct LineWriter {
-    fd: usize,
-    line: [u8; LINE],
-    len: usize,
-    /// The first failure to write: [`fmt::Error`] can't say which it was. Nothing is written after it.
-    pub result: Result<(), Error>,
-}
-
-/// The longest line that is written at once, in bytes.
-pub const LINE: usize = 512;
-
-impl LineWriter {
-    /// Nothing written to `fd` so far.
-    pub const fn new(fd: usize) -> Self {
-        LineWriter { fd, line: [0; LINE], len: 0, result: Ok(()) }
-    }
-
-    fn flush(&mut self) -> fmt::Result {
-        if self.result.is_ok() {
-            self.result = write_all(self.fd, &self.line[..self.len]);
-        }
-        self.len = 0;
-        self.result.map_err(|_| fmt::Error)
-    }
-}
-
-impl fmt::Write for LineWriter {
-    /// A text that doesn't end in a newline waits for the rest of its line.
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            self.line[self.len] = byte;
-            self.len += 1;
-            if byte == b'\n' || self.len == LINE {
-                self.flush()?;
-            }
-        }
-        Ok(())
     }
 }

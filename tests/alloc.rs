@@ -1,0 +1,277 @@
+//! What `./alloc` does, as the kernel and its user see it.
+
+mod common;
+
+use common::*;
+use nix::libc;
+use nix::sys::{ptrace, resource, signal};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
+
+/// Runs it with `set_up` done in the new process, before it becomes `alloc`.
+fn run_after(set_up: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Output {
+    let mut command = Command::new(ALLOC);
+    // SAFETY: between fork and exec; the callers make system calls only.
+    unsafe {
+        command.pre_exec(set_up);
+    }
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn assert_ended(output: &Output, stdout: &str, stderr: &str, expected: i32) {
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "standard output");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr, "standard error");
+    assert_eq!(status(output), expected, "exit status");
+}
+
+/// The break is back where it was, by the calls themselves.
+#[track_caller]
+fn assert_freed(traced: &Traced) {
+    let brk = traced.named("brk");
+    assert_eq!(brk.last().unwrap().address(0), brk[0].returned(), "the break is not back: {brk:?}");
+}
+
+#[test]
+fn prints_hi() {
+    assert_ended(&Command::new(ALLOC).output().unwrap(), "HI\n", "", 0);
+}
+
+#[test]
+fn makes_these_system_calls_and_no_others() {
+    for random in [true, false] {
+        let traced = strace(ALLOC, &["-e", "raw=write"], |command| randomised(command, random));
+        let start = traced.calls[0].returned();
+        let hex = |address: u64| format!("{address:#x}");
+        let expected = [
+            ("brk", vec!["NULL".to_string()], hex(start)),
+            ("brk", vec![hex(start + 4)], hex(start + 4)),
+            ("write", vec!["0x1".to_string(), hex(start), "0x3".to_string()], "0x3".to_string()),
+            ("brk", vec![hex(start)], hex(start)),
+            ("exit", vec!["0".to_string()], "?".to_string()),
+        ];
+        let expected = expected.map(|(name, args, result)| Call { name: name.to_string(), args, result });
+        assert_eq!(traced.calls, expected, "randomised: {random}");
+        assert_eq!((traced.stdout(), traced.stderr(), traced.status()), ("HI\n", "", 0));
+    }
+}
+
+#[test]
+fn stores_four_bytes() {
+    let program = Stepped::start(ALLOC);
+    loop {
+        assert_eq!(program.to_system_call(), None, "it ended without a write");
+        let registers = ptrace::getregs(program.0).unwrap();
+        if registers.orig_rax == libc::SYS_write as u64 {
+            // Eight bytes can be looked at, of which four were asked for: the kernel zeroes the rest of the page.
+            assert_eq!(program.peek(registers.rsi), *b"HI\n\0\0\0\0\0");
+            break;
+        }
+    }
+    while program.to_system_call().is_none() {}
+}
+
+#[test]
+fn keeps_the_stack_aligned() {
+    let program = Stepped::start(ALLOC);
+    let mut calls = 0;
+    loop {
+        let registers = ptrace::getregs(program.0).unwrap();
+        let code = program.peek(registers.rip);
+        // call rel32; call r/m64, which has 2 in the middle of its second byte.
+        if code[0] == 0xe8 || code[0] == 0xff && code[1] >> 3 & 7 == 2 {
+            assert_eq!(registers.rsp % 16, 0, "at the call at {:#x}", registers.rip);
+            calls += 1;
+        }
+        if let Some(status) = program.step() {
+            assert_eq!(status, 0);
+            break;
+        }
+    }
+    assert!(calls >= 1, "_start calls main");
+}
+
+#[test]
+fn tells_when_the_break_does_not_move_up() {
+    for (inject, random) in [("when=2", true), ("when=2+", false), ("when=1+", true)] {
+        let inject = format!("inject=brk:error=ENOMEM:{inject}");
+        let traced = strace(ALLOC, &["-e", &inject], |command| randomised(command, random));
+        assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
+        assert_eq!(traced.named("brk").len(), 2, "nothing was got, so nothing is freed");
+    }
+    // An error in place of the first answer, however near to 0 or to the top it is, is no place for a heap.
+    for error in ["EPERM", "ESRCH", "EIO", "ENOSYS", "4095"] {
+        let traced = strace(ALLOC, &["-e", &format!("inject=brk:error={error}:when=1")], |_| {});
+        assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
+    }
+    // And for real.
+    let no_data = || Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?);
+    assert_ended(&run_after(no_data), "", "alloc: brk: refused\n", EX_OSERR);
+}
+
+#[test]
+fn tells_when_the_break_does_not_move_down() {
+    let traced = strace(ALLOC, &["-e", "inject=brk:error=ENOMEM:when=3"], |_| {});
+    assert_ended(&traced.output, "HI\n", "alloc: brk: refused\n", EX_OSERR);
+}
+
+#[test]
+fn tells_every_error_of_write_by_its_number() {
+    for error in [1, 5, 9, 11, 12, 22, 27, 28, 32, 89, 122, 133, 1000, 4095] {
+        let traced = strace(ALLOC, &["-e", &format!("inject=write:error={error}:when=1")], |_| {});
+        assert_ended(&traced.output, "", &format!("alloc: write: errno {error}\n"), EX_IOERR);
+        assert_freed(&traced);
+    }
+}
+
+#[test]
+fn tells_both_when_write_and_the_free_fail() {
+    let inject = ["-e", "inject=write:error=ENOSPC:when=1", "-e", "inject=brk:error=ENOMEM:when=3"];
+    let traced = strace(ALLOC, &inject, |_| {});
+    assert_ended(&traced.output, "", "alloc: write: errno 28\nalloc: brk: refused\n", EX_OSERR);
+}
+
+#[test]
+fn tells_when_the_disk_is_full() {
+    let full = || Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let traced = strace(ALLOC, &[], |command| _ = command.stdout(full()));
+    assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
+    assert_freed(&traced);
+}
+
+#[test]
+fn tells_when_standard_output_is_closed() {
+    let output = run_after(|| Ok(nix::unistd::close(1)?));
+    assert_ended(&output, "", "alloc: write: errno 9\n", EX_IOERR);
+}
+
+#[test]
+fn tells_when_a_pipe_is_full_and_does_not_wait() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let writer = OwnedFd::from(writer);
+    nix::fcntl::fcntl(&writer, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+    let mut file = File::from(writer.try_clone().unwrap());
+    while file.write(&[0; 4096]).is_ok() {}
+    while file.write(&[0]).is_ok() {}
+    let output = Command::new(ALLOC).stdout(writer).output().unwrap();
+    assert_ended(&output, "", "alloc: write: errno 11\n", EX_IOERR);
+}
+
+#[test]
+fn ends_by_sigpipe_when_the_reader_is_gone() {
+    for ignored in [false, true] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(ALLOC);
+        let action = if ignored { signal::SigHandler::SigIgn } else { signal::SigHandler::SigDfl };
+        // SAFETY: between fork and exec, and only a system call.
+        unsafe {
+            command.pre_exec(move || {
+                signal::signal(signal::Signal::SIGPIPE, action)?;
+                Ok(())
+            });
+        }
+        let output = command.stdout(writer).output().unwrap();
+        if ignored {
+            assert_ended(&output, "", "alloc: write: errno 32\n", EX_IOERR);
+        } else {
+            assert_ended(&output, "", "", -(signal::Signal::SIGPIPE as i32));
+        }
+    }
+}
+
+#[test]
+fn writes_the_rest_when_a_part_was_taken() {
+    for taken in [1, 2] {
+        let inject = format!("inject=write:retval={taken}:when=1");
+        let traced = strace(ALLOC, &["-e", "raw=write", "-e", &inject], |_| {});
+        // strace keeps the first call from the kernel, so what comes out is the rest.
+        assert_ended(&traced.output, &"HI\n"[taken..], "", 0);
+        let write = traced.named("write");
+        assert_eq!(write[1].address(1), write[0].address(1) + taken as u64);
+        assert_freed(&traced);
+    }
+    // For real: a file that may not grow past two bytes.
+    let mut file = tempfile::tempfile().unwrap();
+    let fd = file.as_raw_fd();
+    let output = run_after(move || {
+        // SAFETY: SIG_IGN runs no code.
+        unsafe { signal::signal(signal::Signal::SIGXFSZ, signal::SigHandler::SigIgn)? };
+        resource::setrlimit(resource::Resource::RLIMIT_FSIZE, 2, 2)?;
+        // SAFETY: `fd` is open; descriptor 1 is this process's own.
+        nix::errno::Errno::result(unsafe { libc::dup2(fd, 1) })?;
+        Ok(())
+    });
+    assert_ended(&output, "", "alloc: write: errno 27\n", EX_IOERR);
+    let mut written = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut written).unwrap();
+    assert_eq!(written, "HI");
+}
+
+#[test]
+fn writes_again_after_an_interruption() {
+    let traced = strace(ALLOC, &["-e", "inject=write:error=EINTR:when=1..3"], |_| {});
+    assert_ended(&traced.output, "HI\n", "", 0);
+    assert_eq!(traced.named("write").len(), 4);
+    assert_freed(&traced);
+}
+
+#[test]
+fn does_not_wait_for_a_write_that_takes_nothing() {
+    let traced = strace(ALLOC, &["-e", "inject=write:retval=0:when=1"], |_| {});
+    assert_ended(&traced.output, "", "alloc: write: 0 bytes\n", EX_IOERR);
+    assert_freed(&traced);
+    // Standard error takes nothing either.
+    let traced = strace(ALLOC, &["-e", "inject=write:retval=0"], |_| {});
+    assert_ended(&traced.output, "", "", EX_IOERR);
+}
+
+#[test]
+fn exits_with_the_same_status_when_standard_error_is_closed() {
+    let output = run_after(|| {
+        nix::unistd::close(2)?;
+        Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?)
+    });
+    assert_ended(&output, "", "", EX_OSERR);
+    let output = run_after(|| {
+        nix::unistd::close(1)?;
+        Ok(nix::unistd::close(2)?)
+    });
+    assert_ended(&output, "", "", EX_IOERR);
+}
+
+#[test]
+fn runs_without_arguments_and_without_an_environment() {
+    let output = run_after(|| {
+        let program = std::ffi::CString::new(ALLOC).unwrap();
+        let none: [&std::ffi::CStr; 0] = [];
+        match nix::unistd::execve(&program, &none, &none)? {}
+    });
+    assert_ended(&output, "HI\n", "", 0);
+}
+
+#[test]
+fn runs_with_a_huge_environment() {
+    let mut command = Command::new(ALLOC);
+    for n in 0..15 {
+        command.env(format!("HUGE_{n}"), "x".repeat(100_000)).arg("y".repeat(10_001 + n));
+    }
+    assert_ended(&command.output().unwrap(), "HI\n", "", 0);
+}
+
+#[test]
+fn does_so_a_thousand_times_eight_at_a_time() {
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..125 {
+                    assert_ended(&Command::new(ALLOC).output().unwrap(), "HI\n", "", 0);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,94 @@
+//! The file: what the kernel loads of it, with which rights, and how large it is.
+
+mod common;
+
+use common::ALLOC;
+use object::elf;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+
+fn with_alloc(look: impl FnOnce(&ElfFile64<Endianness>)) {
+    let bytes = std::fs::read(ALLOC).unwrap();
+    look(&ElfFile64::parse(&*bytes).unwrap());
+}
+
+/// The segments of one type, each as address, size in memory and rights.
+fn segments(file: &ElfFile64<Endianness>, p_type: elf::ProgramType) -> Vec<(u64, u64, elf::ProgramFlags)> {
+    let e = file.endian();
+    let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
+    headers.map(|header| (header.p_vaddr(e), header.p_memsz(e), header.p_flags(e))).collect()
+}
+
+#[test]
+fn is_static() {
+    with_alloc(|file| {
+        assert_eq!(file.elf_header().e_type(file.endian()), elf::ET_EXEC);
+        assert_eq!(segments(file, elf::PT_INTERP), [], "an interpreter");
+        assert_eq!(segments(file, elf::PT_DYNAMIC), [], "a dynamic section");
+        for section in file.sections() {
+            assert_eq!(section.relocations().count(), 0, "relocations in {:?}", section.name());
+            let relocations = [".rela", ".rel", ".relr"].map(|start| section.name().unwrap().starts_with(start));
+            assert_eq!(relocations, [false; 3]);
+        }
+    });
+}
+
+#[test]
+fn has_no_segment_that_can_be_written_and_executed() {
+    with_alloc(|file| {
+        let load = segments(file, elf::PT_LOAD);
+        assert!(load.iter().all(|(_, _, flags)| !flags.contains(elf::PF_W | elf::PF_X)), "{load:x?}");
+        let stack = segments(file, elf::PT_GNU_STACK);
+        assert_eq!(stack.iter().map(|(_, _, flags)| *flags).collect::<Vec<_>>(), [elf::PF_R | elf::PF_W]);
+    });
+}
+
+#[test]
+fn has_one_segment_to_load() {
+    with_alloc(|file| {
+        // GNU ld keeps the segment for data, with no bytes in it.
+        let load = segments(file, elf::PT_LOAD).into_iter().filter(|(_, size, _)| *size > 0).collect::<Vec<_>>();
+        assert_eq!(load.len(), 1, "{load:x?}");
+        assert_eq!(load[0].2, elf::PF_R | elf::PF_X);
+    });
+}
+
+#[test]
+fn names_the_ends_of_its_parts() {
+    with_alloc(|file| {
+        let address = |name| file.symbol_by_name(name).unwrap_or_else(|| panic!("no {name}")).address();
+        let load = segments(file, elf::PT_LOAD);
+        assert_eq!(address("_start"), file.entry());
+        assert_eq!(address("etext"), load[0].0 + load[0].1);
+        // No data: the program ends with its text.
+        assert_eq!((address("edata"), address("end")), (address("etext"), address("etext")));
+    });
+}
+
+#[test]
+fn is_small_in_release_and_has_debug_information_otherwise() {
+    with_alloc(|file| {
+        let debug = file.section_by_name(".debug_info").is_some();
+        assert_eq!(debug, cfg!(debug_assertions));
+        assert!(file.section_by_name(".symtab").is_some(), "symbols are kept");
+        if cfg!(debug_assertions) {
+            assert!(file.section_by_name(".eh_frame").is_some(), "gdb needs it for its backtrace");
+        } else {
+            let size = std::fs::metadata(ALLOC).unwrap().len();
+            // A quarter of what as and ld make of the article's program, 4,688 bytes.
+            assert!(size <= 1172, "{size} bytes");
+        }
+    });
+}
+
+#[test]
+fn has_no_panic_and_no_formatting_in_release() {
+    if cfg!(debug_assertions) {
+        return;
+    }
+    let bytes = std::fs::read(ALLOC).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    for trace in ["panic", "src/main.rs", ".rs", "core", "overflow"] {
+        assert!(!text.contains(trace), "there is {trace:?} in it");
+    }
+}

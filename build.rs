@@ -20,7 +20,7 @@ fn main() {
         // No dynamic linker, so no relocation while the program starts.
         "-static".to_string(),
         "-no-pie".to_string(),
-        // Not named in linker.ld, and some distributions' `cc` asks for it.
+        // Some distributions' `cc` asks for one.
         "-Wl,--build-id=none".to_string(),
     ];
     if var("DEBUG").expect("cargo sets it") == "false" {

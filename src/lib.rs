@@ -3,12 +3,14 @@
 //!
 //! Three levels, each in its place:
 //!
-//! 1. the raw call: registers and the `syscall` instruction, one private function for each system call;
-//! 2. the checked call: [`current_break`], [`move_break`], [`stdio::write_all`], which return a [`Result`];
+//! 1. the raw call, private to its module: `brk` and `write`, numbers in and a number out;
+//! 2. the checked call: [`current_break`], [`move_break`], [`stdio::write_all`]; what can fail returns a [`Result`];
 //! 3. the program: [`entry!`] starts it, [`report!`] tells an [`Error`], [`start::exit`] ends it.
 //!
-//! The functions that `alloc` calls when nothing fails use casts and comparisons in place of `core`'s methods: without
-//! optimisation each method is a call, and gdb's `step` would go into it, and not find its source.
+//! The functions that `alloc` calls when nothing fails are written for two readers more. gdb: they use casts and
+//! comparisons in place of `core`'s methods, which are calls in a debug build, and `step` would go into them and not find
+//! their source. And the processor: in release they are inlined always, since optimising for size would make some of them
+//! calls.
 #![no_std]
 #![warn(missing_docs)]
 

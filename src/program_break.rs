@@ -9,8 +9,7 @@ use syscalls::Sysno;
 /// C's `brk` returns 0 or -1: this is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
 ///
 /// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
-// Inlined always, as all that `alloc` runs when nothing fails: optimising for size would make it a call.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn brk(address: *mut u8) -> *mut u8 {
     let program_break;
     // SAFETY: `syscall` takes its number in rax and its argument in rdi, answers in rax, and leaves rip in rcx and
@@ -33,8 +32,9 @@ fn brk(address: *mut u8) -> *mut u8 {
 /// Where the program break is now: the end of the heap.
 ///
 /// The kernel always tells. A filter in its place (seccomp) could answer with an error, as a number from -4095 to -1.
-/// That needs no check of its own: such a start is above all user memory, and [`move_break`] is refused there.
-#[inline(always)]
+/// That needs no check of its own: it is above all user memory, and a few bytes up from it is either still there or near
+/// address 0, so that [`move_break`] is refused.
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn current_break() -> *mut u8 {
     // 0 is below every heap, so the kernel refuses it and only answers.
     brk(core::ptr::null_mut())
@@ -52,7 +52,7 @@ pub fn current_break() -> *mut u8 {
 /// # Safety
 ///
 /// Nothing between `address` and the old break, if that is higher, may be used again.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub unsafe fn move_break(address: *mut u8) -> Result<(), Error> {
     if brk(address) == address { Ok(()) } else { Err(Error::Brk) }
 }

@@ -14,6 +14,9 @@ use syscalls::Sysno;
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
+        // The assembly below takes any function.
+        const _: extern "C" fn() -> ! = $main;
+
         // Naked: the compiler adds no instruction to these, so the stack at the `call` is as they leave it.
         // The kernel starts a program with rsp a multiple of 16 (System V ABI, AMD64 supplement, 3.4.1), and a function
         // expects it so before the call that pushes its return address (3.2.2). Two pushes and the call keep to that.
@@ -59,7 +62,7 @@ macro_rules! report {
 /// Ends the program ([`exit(2)`]). `status` is what its parent sees: 0 for success, or one of the `EX_` constants.
 ///
 /// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn exit(status: i32) -> ! {
     // SAFETY: `exit` takes the status in edi and doesn't return. The program has one thread, which it ends.
     unsafe {

@@ -8,10 +8,10 @@ pub const STDOUT: usize = 1;
 /// The descriptor of standard error.
 pub const STDERR: usize = 2;
 
-/// The raw call ([`write(2)`]). Returns how many bytes were taken, or minus an error number.
+/// The raw call, which the package `syscalls` makes ([`write(2)`]). Returns how many bytes were taken, or minus an error number.
 ///
 /// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn write(fd: usize, bytes: &[u8]) -> isize {
     let start = bytes as *const [u8] as *const u8;
     // SAFETY: the kernel only reads the bytes, and `bytes` says that they may be read.
@@ -23,7 +23,7 @@ fn write(fd: usize, bytes: &[u8]) -> isize {
 /// # Errors
 ///
 /// [`Error::Write`], with the error number of `write`, or 0 if it took 0 bytes. Some of `bytes` may be written by then.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn write_all(fd: usize, bytes: &[u8]) -> Result<(), Error> {
     let taken = write(fd, bytes);
     if taken == bytes.len() as isize {
@@ -39,11 +39,11 @@ pub fn write_all(fd: usize, bytes: &[u8]) -> Result<(), Error> {
 fn write_rest(fd: usize, mut bytes: &[u8], mut taken: isize) -> Result<(), Errno> {
     loop {
         if taken > 0 {
-            // SAFETY: the kernel takes no more than it is given.
-            bytes = unsafe { bytes.get_unchecked(taken as usize..) };
-            if bytes.is_empty() {
+            if taken as usize >= bytes.len() {
                 return Ok(());
             }
+            // SAFETY: it is less than the length.
+            bytes = unsafe { bytes.get_unchecked(taken as usize..) };
         } else if taken != -(Errno::EINTR.into_raw() as isize) {
             return Err(Errno::new(-taken as i32));
         }

@@ -3,12 +3,15 @@
 mod common;
 
 use common::{EX_SOFTWARE, status};
+use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Endianness, Object};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/own-program");
 
-fn cargo(args: &[&str]) -> Output {
+fn cargo(args: &[&str]) -> Command {
     // No environment of the cargo that runs this test: as typed into a shell.
     let mut command = Command::new(env!("CARGO"));
     for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("CARGO_") || key == "RUSTC_BOOTSTRAP") {
@@ -16,37 +19,72 @@ fn cargo(args: &[&str]) -> Output {
             command.env_remove(key);
         }
     }
-    command.args(args).current_dir("/").output().unwrap()
+    command.args(args).current_dir("/");
+    command
 }
 
-/// Builds it and returns the directory of the programs.
-fn build(target: &Path, profile: &str) -> PathBuf {
+/// Builds it with `options`, and returns the directory of the programs.
+fn build(profile: &str, options: &[&str]) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-program").join(options.concat());
     let manifest = format!("{PACKAGE}/Cargo.toml");
     let target_dir = target.to_str().unwrap();
-    let output =
-        cargo(&["build", "--locked", "--manifest-path", &manifest, "--profile", profile, "--target-dir", target_dir]);
+    let args = ["build", "--locked", "--manifest-path", &manifest, "--profile", profile, "--target-dir", target_dir];
+    let output = cargo(&[&args, options].concat()).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
     assert!(!log.contains("warning"), "{log}");
     target.join(if profile == "dev" { "debug" } else { profile })
 }
 
+/// What the program says on standard output and on standard error, and its exit status.
+fn run(program: PathBuf) -> (String, String, i32) {
+    let output = Command::new(program).output().unwrap();
+    let status = status(&output);
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), status)
+}
+
 #[test]
 fn builds_without_mem_and_runs() {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-program");
     for profile in ["dev", "release"] {
-        let programs = build(&target, profile);
+        let programs = build(profile, &[]);
+        assert_eq!(run(programs.join("own-program")), ("Hello\n".into(), "".into(), 0), "{profile}");
 
-        let output = Command::new(programs.join("own-program")).output().unwrap();
-        assert_eq!((&*output.stdout, &*output.stderr, status(&output)), (&b"Hello\n"[..], &b""[..], 0), "{profile}");
+        let (stdout, message, status) = run(programs.join("panics"));
+        assert!(message.starts_with("panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n"), "{message}");
+        assert_eq!((stdout, status), ("".into(), EX_SOFTWARE), "{profile}");
+    }
+}
 
-        let output = Command::new(programs.join("panics")).output().unwrap();
-        let message = String::from_utf8(output.stderr.clone()).unwrap();
-        assert!(
-            message.starts_with("panics: panicked at src/bin/panics.rs:7:5:\n42 is too much"),
-            "{profile}: {message}"
-        );
-        assert_eq!((&*output.stdout, status(&output)), (&b""[..], EX_SOFTWARE), "{profile}");
+#[test]
+fn places_data_apart_from_the_text() {
+    for profile in ["dev", "release"] {
+        let programs = build(profile, &[]);
+        for name in ["data", "zeroed"] {
+            let program = programs.join(name);
+            let bytes = std::fs::read(&program).unwrap();
+            let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
+            let e = file.endian();
+            let load = file.elf_program_headers().iter().filter(|header| header.p_type(e) == PT_LOAD);
+            let pages: Vec<_> = load
+                .map(|header| {
+                    (header.p_flags(e), header.p_vaddr(e) / 4096, (header.p_vaddr(e) + header.p_memsz(e) - 1) / 4096)
+                })
+                .collect();
+            assert_eq!(pages.len(), 2, "{name}, {profile}: {pages:x?}");
+            assert_eq!((pages[0].0, pages[1].0), (PF_R | PF_X, PF_R | PF_W), "{name}, {profile}");
+            assert!(pages[0].2 < pages[1].1, "a page that both need, {name}, {profile}: {pages:x?}");
+            assert_eq!(run(program), ("".into(), "".into(), 42), "{name}, {profile}");
+        }
+    }
+}
+
+#[test]
+fn has_mem_from_compiler_builtins() {
+    // As .cargo/config.toml says it.
+    let bootstrap = "env.RUSTC_BOOTSTRAP='compiler_builtins'";
+    for profile in ["dev", "release"] {
+        let programs = build(profile, &["--features=mem", "--config", bootstrap]);
+        assert_eq!(run(programs.join("copies")), ("".into(), "".into(), 42), "{profile}");
     }
 }
 
@@ -56,8 +94,9 @@ fn stops_with_one_sentence_on_another_target() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
         let target_dir = target.to_str().unwrap();
-        let output =
-            cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple, "--target-dir", target_dir]);
+        let args = ["check", "--locked", "--manifest-path", manifest, "--target", triple, "--target-dir", target_dir];
+        // RUSTFLAGS may be for this target alone.
+        let output = cargo(&args).env_remove("RUSTFLAGS").output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();

@@ -1,0 +1,28 @@
+//! Copies, clears and compares as many bytes as the heap has, a number that the compiler can't know.
+#![no_std]
+#![no_main]
+
+use core::slice::from_raw_parts_mut;
+use program_break::{current_break, move_break, report, start::exit};
+
+program_break::entry!(main);
+
+extern "C" fn main() -> ! {
+    let start = current_break();
+    let length = start as usize % 97 + 5_000;
+    // SAFETY: up, so no memory is taken away; and nobody else has what lies between.
+    let heap = unsafe {
+        if let Err(error) = move_break((start as usize + 2 * length) as *mut u8) {
+            exit(report!(error));
+        }
+        from_raw_parts_mut(start, 2 * length)
+    };
+    let (one, two) = heap.split_at_mut(length);
+    one.fill(7);
+    assert!(one != two);
+    two.copy_from_slice(one);
+    assert!(one == two);
+    two.fill(0);
+    assert!(one != two);
+    exit(42)
+}

@@ -1,15 +1,15 @@
 # Each target does its own set-up. `make help` lists them.
 
-# Here, wherever CARGO_TARGET_DIR points.
-CARGO_BUILD = cargo build --target-dir target
+# Into target/debug, whatever the environment says.
+CARGO_BUILD = env -u CARGO_BUILD_TARGET cargo build --target-dir target
 
-.PHONY: all alloc run test help clean
+.PHONY: all alloc run gdb test help clean
 all: alloc
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-alloc: ## build ./alloc, with full debug information (what `make` alone does)
+alloc: ## build ./alloc, with debug information (as make alone)
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, it drives the linker" >&2; exit 1; }
 	$(CARGO_BUILD) --bin alloc
@@ -18,7 +18,11 @@ alloc: ## build ./alloc, with full debug information (what `make` alone does)
 run: alloc ## build it and run it
 	./alloc
 
-test: alloc ## test it in both profiles; installs gdb, strace and binutils if they are missing
+gdb: alloc ## step through it in gdb, with a guided tour
+	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }
+	gdb -q -x gdb/tour.py ./alloc
+
+test: alloc ## test it in both profiles (installs what that needs)
 	@tests/tools
 	cargo test
 	cargo test --release

@@ -1,0 +1,267 @@
+//! `./alloc` in gdb: stepping through it, and the guided tour. On the build with debug information.
+#![cfg(debug_assertions)]
+
+mod common;
+
+use common::ALLOC;
+use std::collections::HashMap;
+use std::process::Command;
+
+const TOUR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
+const MAIN_RS: &str = include_str!("../src/main.rs");
+
+/// What gdb prints for `commands` (after the options in `first`), standard error included.
+fn gdb(first: &[&str], commands: &[&str]) -> String {
+    let mut command = Command::new("gdb");
+    command.args(["-q", "-nx", "-batch", "-ex", "set width 0"]).args(first);
+    for line in commands {
+        command.args(["-ex", line]);
+    }
+    let output = command.arg(ALLOC).env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR").output().expect("gdb starts");
+    String::from_utf8(output.stdout).unwrap() + str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The lines of `src/main.rs`, as gdb shows them when it stops there.
+fn main_rs(output: &str) -> Vec<&str> {
+    let source: Vec<_> = MAIN_RS.lines().collect();
+    let shown = output.lines().filter_map(|line| line.split_once('\t'));
+    shown
+        .filter(|(n, text)| source.get(n.parse().unwrap_or(0usize).wrapping_sub(1)) == Some(text))
+        .map(|(_, text)| text.trim())
+        .collect()
+}
+
+#[track_caller]
+fn assert_in_order(lines: &[&str], expected: &[&str]) {
+    let mut rest = lines.iter();
+    for part in expected {
+        assert!(rest.any(|line| line.contains(part)), "{part:?} is not in its place in {lines:#?}");
+    }
+}
+
+/// The story, as its lines begin.
+const STORY: [&str; 8] = [
+    "let heap_start = current_break()",
+    "let heap_end =",
+    "move_break(heap_end)",
+    "let heap =",
+    "*heap = *b\"HI",
+    "stdio::write_all(",
+    "move_break(heap_start)",
+    "exit(status)",
+];
+
+#[test]
+fn next_walks_through_the_story() {
+    let output = gdb(&[], &[&["break _start", "run"][..], &["next"; 14]].concat());
+    assert_in_order(&main_rs(&output), &STORY);
+    assert!(output.contains("HI\n"), "{output}");
+    assert!(output.contains("exited normally"), "{output}");
+    assert!(!output.contains("No such file"), "{output}");
+}
+
+#[test]
+fn step_goes_into_functions_and_finds_their_source() {
+    let output = gdb(&[], &[&["break _start", "run"][..], &["step"; 60]].concat());
+    assert_in_order(&main_rs(&output), &STORY);
+    for function in ["current_break", "brk", "move_break", "write_all", "start::exit"] {
+        assert!(output.contains(&format!("::{function} (")), "not in {function}: {output}");
+    }
+    assert!(output.contains("exited normally"), "{output}");
+    assert!(!output.contains("No such file"), "{output}");
+}
+
+#[test]
+fn shows_the_heap_in_its_variables() {
+    let output = gdb(&[], &["break program_break::stdio::write_all", "run", "up", "info locals"]);
+    let start = output.lines().find_map(|line| line.strip_prefix("heap_start = 0x")).expect(&output);
+    let end = output.lines().find_map(|line| line.strip_prefix("heap_end = 0x")).expect(&output);
+    let address = |hex: &str| u64::from_str_radix(hex.split(' ').next().unwrap(), 16).unwrap();
+    assert_eq!(address(end) - address(start), 4, "{output}");
+    assert!(!output.contains("optimized out"), "{output}");
+}
+
+#[test]
+fn backtraces_end_at_start() {
+    let output = gdb(&[], &["break program_break::program_break::brk", "run", "bt"]);
+    let frames: Vec<_> = output.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(frames.len(), 4, "{output}");
+    for (frame, function) in frames.iter().zip(["::brk ", "::current_break ", "alloc::main ", "_start "]) {
+        assert!(frame.contains(function), "{function} is not in {frame}");
+    }
+    assert!(!output.contains("Backtrace stopped"), "{output}");
+}
+
+#[test]
+fn shows_the_articles_instructions() {
+    let output = gdb(&[], &["break program_break::program_break::brk", "run", "disassemble"]);
+    let mnemonics: Vec<_> = output.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    assert!(
+        mnemonics.windows(2).any(|two| two[0].starts_with("mov    $0xc,%eax") && two[1].trim() == "syscall"),
+        "{output}"
+    );
+}
+
+#[test]
+fn rust_gdb_works() {
+    // A wrapper of rustup's: not everybody has it.
+    let Ok(output) = Command::new("rust-gdb")
+        .args(["-q", "-nx", "-batch", "-ex", "break alloc::main", "-ex", "run", ALLOC])
+        .output()
+    else {
+        return;
+    };
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert!(output.contains("let heap_start = current_break()"), "{output}");
+}
+
+/// One stop of the tour.
+struct Stop<'a> {
+    text: &'a str,
+    /// The addresses of the picture, from the top down, each with its label (or none).
+    edges: Vec<(u64, &'a str)>,
+    /// Start and end of each mapping, by the name in `/proc/PID/maps`.
+    maps: HashMap<&'a str, (u64, u64)>,
+}
+
+impl Stop<'_> {
+    fn edge(&self, label: &str) -> u64 {
+        self.edges.iter().find(|(_, found)| *found == label).unwrap_or_else(|| panic!("no {label} in {}", self.text)).0
+    }
+}
+
+/// The stops of a tour through all five steps. After each of them, gdb itself shows the mappings.
+fn tour(output: &str) -> Vec<Stop<'_>> {
+    let stops = output.split("\nStep ").skip(1);
+    stops
+        .map(|text| {
+            let (text, maps) = text.split_once("Mapped address spaces:").unwrap();
+            let hex = |word: &str| u64::from_str_radix(word.strip_prefix("0x").unwrap(), 16).unwrap();
+            let rulers = text.lines().filter(|line| line.starts_with("0x") && line.contains("──"));
+            let edges = rulers.map(|line| {
+                let (address, label) = line.split_once(' ').unwrap();
+                (hex(address), label.split('◄').next().unwrap().trim_matches([' ', '─']))
+            });
+            let mappings = maps.lines().filter(|line| line.trim_start().starts_with("0x")).map(|line| {
+                let words: Vec<_> = line.split_whitespace().collect();
+                (*words.last().unwrap(), (hex(words[0]), hex(words[1])))
+            });
+            Stop { text, edges: edges.collect(), maps: mappings.collect() }
+        })
+        .collect()
+}
+
+const SHOW_EACH: [&str; 12] = [
+    "tour",
+    "info proc mappings",
+    "tour",
+    "info proc mappings",
+    "tour",
+    "info proc mappings",
+    "tour",
+    "info proc mappings",
+    "tour",
+    "info proc mappings",
+    "tour",
+    "info proc",
+];
+
+#[test]
+fn the_tour_draws_what_is_there() {
+    for random in ["on", "off"] {
+        // The script starts the program at once, as gdb does by default: not randomised. So start it again.
+        let again =
+            [&format!("set disable-randomization {}", if random == "on" { "off" } else { "on" }), "kill", "tour"];
+        let output = gdb(&["-x", TOUR], &[&again[..], &SHOW_EACH].concat());
+        let stops = tour(&output);
+        assert_eq!(stops.len(), 5, "{output}");
+
+        let start = stops[0].edge("program break");
+        let breaks = [start, start + 4, start + 4, start + 4, start];
+        for (stop, program_break) in stops.iter().zip(breaks) {
+            assert!(stop.edges.is_sorted_by(|above, below| above.0 > below.0), "{}", stop.text);
+            assert_eq!(stop.edge("program break"), program_break, "{}", stop.text);
+            let (stack_start, stack_end) = stop.maps["[stack]"];
+            assert_eq!((stop.edges[0].0, stop.edges[1].0), (stack_end, stack_start));
+            assert_eq!(stop.edges.last().unwrap().0, stop.maps[ALLOC].0);
+            assert!(stop.edges.iter().any(|edge| edge.0 == stop.maps[ALLOC].1));
+            if program_break > start {
+                let heap = stop.maps["[heap]"];
+                assert_eq!((stop.edge("heap start"), stop.edge("end of the page")), heap, "{}", stop.text);
+                assert_eq!(heap, (start, start + 4096));
+            } else {
+                assert!(!stop.maps.contains_key("[heap]"));
+                assert!(stop.edges.iter().all(|edge| edge.1 != "heap start"), "{}", stop.text);
+            }
+        }
+        for (stop, expected) in stops.iter().zip([
+            ["1 of 5", "current_break()", "asked: brk(NULL)", "◄ new"],
+            ["2 of 5", "move_break(heap_end)", "asked: brk(0x", "◄ moved by +4"],
+            ["3 of 5", "*heap = *b", "48 49 0a 00", "H I \\n \\0"],
+            ["4 of 5", "write_all", "asked: write(1, 0x", "answered: 3"],
+            ["5 of 5", "move_break(heap_start)", "◄ moved by -4", "◄ gone: end of the page, heap start"],
+        ]) {
+            assert_in_order(&stop.text.lines().collect::<Vec<_>>(), &expected[..2]);
+            assert!(expected.iter().all(|part| stop.text.contains(part)), "{expected:?}: {}", stop.text);
+        }
+        assert!(stops[1].text.contains("00 00 00 00"), "new memory is zeroed: {}", stops[1].text);
+        assert!(output.contains("asked: exit(0)"), "{output}");
+        assert!(!output.contains('\x1b'), "no colour in a file");
+        // The mappings between are gdb's.
+        let too_wide = stops.iter().flat_map(|stop| stop.text.lines()).find(|line| line.chars().count() > 80);
+        assert_eq!(too_wide, None);
+    }
+}
+
+#[test]
+fn the_tour_can_be_left_and_taken_up_again() {
+    let output = gdb(
+        &["-x", TOUR],
+        &[
+            "heap",
+            "tour",
+            "tour",
+            "next",
+            "break program_break::start::exit",
+            "heap",
+            "memory",
+            "tour",
+            "tour",
+            "tour",
+            "tour",
+            "info breakpoints",
+            "continue",
+        ],
+    );
+    assert!(output.contains("not asked for the program break yet"), "{output}");
+    assert!(output.contains("4 bytes\n0x"), "{output}");
+    // One's own breakpoint stops the tour.
+    assert!(output.contains("Breakpoint 1, program_break::start::exit (status=0)"), "{output}");
+    assert!(output.contains("breakpoint already hit 1 time"), "{output}");
+    assert!(output.contains("exited normally]"), "an ordinary session: {output}");
+
+    let output = gdb(&["-x", TOUR], &["kill", "memory", "heap", "tour", "tour"]);
+    assert_eq!(output.matches("The program is not being run. To start it, type: tour").count(), 2, "{output}");
+    assert!(output.contains("\nStep 1 of 5"), "{output}");
+}
+
+#[test]
+fn the_tour_says_what_its_commands_do() {
+    let output = gdb(&["-x", TOUR], &["help user-defined", "help tour"]);
+    for command in ["heap -- ", "memory -- ", "tour -- ", "Enter alone for each further step"] {
+        assert!(output.contains(command), "{output}");
+    }
+    assert!(output.starts_with("This is ./alloc, before its first step."), "{output}");
+}
+
+#[test]
+fn the_tour_is_ascii_where_nothing_else_can_be_shown() {
+    let output = Command::new("gdb")
+        .args(["-q", "-nx", "-batch", "-x", TOUR, "-ex", "tour", "-ex", "tour", ALLOC])
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap();
+    assert!(output.stdout.is_ascii());
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert!(output.contains("-- program break ---") && output.contains("< moved by +4"), "{output}");
+}

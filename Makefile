@@ -3,7 +3,7 @@
 # Into target/debug, whatever the environment says.
 CARGO_BUILD = env -u CARGO_BUILD_TARGET cargo build --target-dir target
 
-.PHONY: all alloc run gdb test help clean
+.PHONY: all alloc run gdb layout test help clean
 all: alloc
 
 help: ## this list
@@ -17,6 +17,9 @@ alloc: ## build ./alloc, with debug information (as make alone)
 
 run: alloc ## build it and run it
 	./alloc
+
+layout: ## let a process draw its own virtual memory
+	cargo run --quiet --example layout
 
 gdb: alloc ## step through it in gdb, with a guided tour
 	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }

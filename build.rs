@@ -34,6 +34,7 @@ fn main() {
     flags.push(format!("-T{here}/linker.ld"));
     for flag in flags {
         println!("cargo::rustc-link-arg-bins={flag}");
+        println!("cargo::rustc-link-arg-examples={flag}");
     }
 
     // A program that depends on this package finds the scripts here: it links with -Tlinker.ld.

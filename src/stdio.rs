@@ -1,6 +1,7 @@
 //! Writing to a descriptor until all is written.
 
 use crate::Error;
+use core::fmt;
 use syscalls::{Errno, Sysno, raw::syscall3};
 
 /// The descriptor of standard output.
@@ -48,5 +49,39 @@ fn write_rest(fd: usize, mut bytes: &[u8], mut taken: isize) -> Result<(), Errno
             return Err(Errno::new(-taken as i32));
         }
         taken = write(fd, bytes);
+    }
+}
+
+/// Formatted text for a descriptor, in whole lines: a line is one `write`, unless it is longer than [`LINE`].
+pub struct LineWriter {
+    fd: usize,
+    line: [u8; LINE],
+    len: usize,
+    /// The first failure to write, which [`fmt::Error`] can't tell. Nothing is written after it.
+    pub result: Result<(), Error>,
+}
+
+/// The longest line that is written at once, in bytes.
+pub const LINE: usize = 512;
+
+impl LineWriter {
+    /// Nothing written to the descriptor `fd` so far.
+    pub const fn new(fd: usize) -> Self {
+        LineWriter { fd, line: [0; LINE], len: 0, result: Ok(()) }
+    }
+}
+
+impl fmt::Write for LineWriter {
+    /// Text after the last newline waits for the rest of its line.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            self.line[self.len] = byte;
+            self.len += 1;
+            if byte == b'\n' || self.len == LINE {
+                self.result = self.result.and_then(|()| write_all(self.fd, &self.line[..self.len]));
+                self.len = 0;
+            }
+        }
+        self.result.map_err(|_| fmt::Error)
     }
 }

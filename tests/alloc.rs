@@ -59,24 +59,33 @@ fn makes_these_system_calls_and_no_others() {
     }
 }
 
+/// Stopped before its first instruction, and quiet.
+fn stepped() -> Stepped {
+    let mut command = Command::new(ALLOC);
+    command.stdout(Stdio::null());
+    Stepped::start(command)
+}
+
 #[test]
 fn stores_four_bytes() {
-    let program = Stepped::start(ALLOC);
-    loop {
-        assert_eq!(program.to_system_call(), None, "it ended without a write");
-        let registers = ptrace::getregs(program.0).unwrap();
-        if registers.orig_rax == libc::SYS_write as u64 {
-            // Eight bytes can be looked at, of which four were asked for: the kernel zeroes the rest of the page.
-            assert_eq!(program.peek(registers.rsi), *b"HI\n\0\0\0\0\0");
-            break;
-        }
+    let program = stepped();
+    let mut got = program.to_call_of(libc::SYS_brk).unwrap();
+    while got.rdi == 0 {
+        got = program.to_call_of(libc::SYS_brk).unwrap();
     }
-    while program.to_system_call().is_none() {}
+    // Once the memory is there, it is filled with something else than the kernel's zeroes.
+    assert_eq!(program.to_system_call(), None);
+    let start = (got.rdi - 4) as ptrace::AddressType;
+    ptrace::write(program.0, start, -1).unwrap();
+    let write = program.to_call_of(libc::SYS_write).unwrap();
+    assert_eq!(write.rsi, got.rdi - 4);
+    assert_eq!(program.peek(write.rsi), *b"HI\n\0\xff\xff\xff\xff", "four bytes, and no more");
+    assert!(program.to_call_of(libc::SYS_exit).is_some());
 }
 
 #[test]
 fn keeps_the_stack_aligned() {
-    let program = Stepped::start(ALLOC);
+    let program = stepped();
     let mut calls = 0;
     loop {
         let registers = ptrace::getregs(program.0).unwrap();
@@ -156,25 +165,24 @@ fn tells_when_a_pipe_is_full_and_does_not_wait() {
     let mut file = File::from(writer.try_clone().unwrap());
     while file.write(&[0; 4096]).is_ok() {}
     while file.write(&[0]).is_ok() {}
-    let output = Command::new(ALLOC).stdout(writer).output().unwrap();
+    // If it waits after all, `timeout` ends it.
+    let output = Command::new("timeout").args(["20", ALLOC]).stdout(writer).output().unwrap();
     assert_ended(&output, "", "alloc: write: errno 11\n", EX_IOERR);
 }
 
 #[test]
 fn ends_by_sigpipe_when_the_reader_is_gone() {
     for ignored in [false, true] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut command = Command::new(ALLOC);
         let action = if ignored { signal::SigHandler::SigIgn } else { signal::SigHandler::SigDfl };
-        // SAFETY: between fork and exec, and only a system call.
-        unsafe {
-            command.pre_exec(move || {
-                signal::signal(signal::Signal::SIGPIPE, action)?;
-                Ok(())
-            });
-        }
-        let output = command.stdout(writer).output().unwrap();
+        let output = run_after(move || {
+            // Here, in the new process: another test's child could inherit a reader that is made in this one.
+            let (_reader, writer) = nix::unistd::pipe()?;
+            // SAFETY: neither action runs code.
+            unsafe { signal::signal(signal::Signal::SIGPIPE, action)? };
+            // SAFETY: `writer` is open; descriptor 1 is this process's own.
+            nix::errno::Errno::result(unsafe { libc::dup2(writer.as_raw_fd(), 1) })?;
+            Ok(())
+        });
         if ignored {
             assert_ended(&output, "", "alloc: write: errno 32\n", EX_IOERR);
         } else {
@@ -225,8 +233,8 @@ fn does_not_wait_for_a_write_that_takes_nothing() {
     let traced = strace(ALLOC, &["-e", "inject=write:retval=0:when=1"], |_| {});
     assert_ended(&traced.output, "", "alloc: write: 0 bytes\n", EX_IOERR);
     assert_freed(&traced);
-    // Standard error takes nothing either.
-    let traced = strace(ALLOC, &["-e", "inject=write:retval=0"], |_| {});
+    // Standard error takes nothing either. (If it goes on for ever after all, `timeout` ends it.)
+    let traced = strace("timeout", &["-f", "-e", "inject=write:retval=0"], |command| _ = command.args(["20", ALLOC]));
     assert_ended(&traced.output, "", "", EX_IOERR);
 }
 

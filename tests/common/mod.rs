@@ -1,13 +1,23 @@
 //! Looking at a program from outside: through strace, and step by step.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use nix::sys::{personality, ptrace, wait};
+use nix::sys::{personality, ptrace, signal, wait};
 use nix::unistd::Pid;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
 
 /// The program under test, in the profile of the test.
 pub const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
+
+/// Builds an example, in the profile of the test: cargo does that by itself only for binaries.
+pub fn example(name: &str, options: &[&str]) -> String {
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let args = ["build", "--quiet", "--locked", "--example", name, "--profile", profile, "--target-dir", target];
+    let status = Command::new(env!("CARGO")).args(args).args(options).status().unwrap();
+    assert!(status.success(), "the example {name} builds");
+    format!("{target}/{}/examples/{name}", if cfg!(debug_assertions) { "debug" } else { "release" })
+}
 
 /// Exit statuses, from `sysexits.h`.
 pub const EX_SOFTWARE: i32 = 70;
@@ -120,9 +130,7 @@ pub struct Stepped(pub Pid);
 
 impl Stepped {
     /// Stopped before its first instruction.
-    pub fn start(program: &str) -> Stepped {
-        let mut command = Command::new(program);
-        command.stdout(std::process::Stdio::null());
+    pub fn start(mut command: Command) -> Stepped {
         // SAFETY: between fork and exec, and only a system call.
         unsafe {
             command.pre_exec(|| Ok(ptrace::traceme()?));
@@ -148,9 +156,24 @@ impl Stepped {
 
     fn wait(&self) -> Option<i32> {
         match wait::waitpid(self.0, None).unwrap() {
-            wait::WaitStatus::Stopped(..) => None,
+            wait::WaitStatus::Stopped(_, signal::Signal::SIGTRAP) => None,
             wait::WaitStatus::Exited(_, status) => Some(status),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs to the start of the next system call with this number. The registers; or none, if the
+    /// program ends.
+    pub fn to_call_of(&self, number: i64) -> Option<nix::libc::user_regs_struct> {
+        loop {
+            if self.to_system_call().is_some() {
+                return None;
+            }
+            let registers = ptrace::getregs(self.0).unwrap();
+            // The kernel says ENOSYS at the start of a call, until it has an answer.
+            if registers.orig_rax as i64 == number && registers.rax as i64 == -i64::from(nix::libc::ENOSYS) {
+                return Some(registers);
+            }
         }
     }
 

@@ -1,0 +1,51 @@
+//! The article's picture of virtual memory, drawn by a process of itself, three times: before any allocation, after
+//! moving the program break up by four bytes, and after moving it back down.
+//!
+//! From the top down one sees the end of user memory, the stack, what the kernel adds, the very large gap, the heap
+//! with the program break, and the program itself: zeroed data, data, read-only data, code. What is marked has moved:
+//! the break by exactly 4, while the `[heap]` mapping that comes and goes is a page.
+//!
+//! No number is known beforehand. The break is from `brk`, the parts of the program are from linker.ld, and the mappings
+//! from `/proc/self/maps`. It uses no heap, since that is what it draws.
+#![no_std]
+#![no_main]
+
+mod maps;
+mod picture;
+
+use picture::Picture;
+use program_break::stdio::{LineWriter, STDOUT};
+use program_break::{Error, current_break, move_break, report, start::exit};
+
+program_break::entry!(main);
+
+extern "C" fn main() -> ! {
+    let mut out = LineWriter::new(STDOUT);
+    let moved = story(&mut out);
+    let mut status = 0;
+    for result in [moved, out.result] {
+        if let Err(error) = result {
+            status = report!(error);
+        }
+    }
+    exit(status)
+}
+
+/// The three pictures. Says whether the break could be moved; whether `out` could be written to, it keeps itself.
+fn story(out: &mut LineWriter) -> Result<(), Error> {
+    let heap_start = current_break();
+    if heap_start as usize > picture::TOP {
+        return Err(Error::Brk); // an error number, from a filter in the kernel's place
+    }
+    let mut picture = Picture::new(heap_start as usize);
+    picture.draw(out, "Before any allocation");
+
+    // SAFETY: up, so no memory is taken away.
+    unsafe { move_break(heap_start.wrapping_add(4)) }?;
+    picture.draw(out, "After moving the program break up by 4 bytes");
+
+    // SAFETY: nobody has used the four bytes.
+    unsafe { move_break(heap_start) }?;
+    picture.draw(out, "After moving it back down");
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! What `layout` draws, held against what the kernel says of the same process.
+
+mod common;
+
+use common::*;
+use nix::libc;
+use nix::sys::ptrace;
+use object::{Object, ObjectSymbol};
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+/// One part of a picture.
+#[derive(Debug, PartialEq)]
+struct Region {
+    start: u64,
+    end: u64,
+    label: String,
+    size: String,
+    /// Empty where nothing is mapped.
+    rights: String,
+}
+
+#[derive(Debug)]
+struct Picture {
+    /// From the top down.
+    regions: Vec<Region>,
+    /// The address of each line that has a name.
+    names: Vec<(String, u64)>,
+    /// The words below it.
+    remark: String,
+    marks: Vec<String>,
+}
+
+impl Picture {
+    fn named(&self, name: &str) -> u64 {
+        self.names.iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name} in {self:#?}")).1
+    }
+}
+
+/// The pictures in the output, each below a line with its number.
+fn pictures(output: &str) -> Vec<Picture> {
+    let titles = [
+        "1. Before any allocation\n",
+        "2. After moving the program break up by 4 bytes\n",
+        "3. After moving it back down\n",
+    ];
+    let starts: Vec<_> = titles.iter().map_while(|title| output.find(title)).chain([output.len()]).collect();
+    starts.windows(2).map(|between| picture(&output[between[0]..between[1]])).collect()
+}
+
+fn picture(text: &str) -> Picture {
+    let mut picture = Picture { regions: vec![], names: vec![], remark: String::new(), marks: vec![] };
+    let mut above: Option<(u64, [String; 3])> = None;
+    let mut edge = 0;
+    for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
+        assert!(line.chars().count() <= 80, "{line}");
+        if let Some((address, rest)) = line.trim_start().strip_prefix("0x").and_then(|line| line.split_once(' ')) {
+            edge = u64::from_str_radix(address, 16).unwrap();
+            edge += u64::from(edge == 0x7fff_ffff_ffff);
+            let (ruler, mark) = rest.split_once(['◄', '<']).unwrap_or((rest, ""));
+            picture.marks.extend((!mark.is_empty()).then(|| mark.trim().to_string()));
+            let names = ruler.split("──").flat_map(|part| part.split("--")).map(str::trim);
+            picture
+                .names
+                .extend(names.filter(|name| name.contains(char::is_alphabetic)).map(|name| (name.to_string(), edge)));
+            if let Some((end, [label, size, rights])) = above.take() {
+                picture.regions.push(Region { start: edge, end, label, size, rights });
+            }
+        } else if line.starts_with(' ') {
+            let room: Vec<char> = line.trim().trim_matches(['│', '┆', '|', ':']).chars().collect();
+            let part = |range: std::ops::Range<usize>| room[range].iter().collect::<String>().trim().to_string();
+            above = Some((edge, [part(0..23), part(23..37), part(37..42)]));
+        } else {
+            picture.remark += line;
+            picture.remark.push('\n');
+        }
+    }
+    picture
+}
+
+/// The mappings that the kernel has for a process: start, end, rights.
+type Maps = Vec<(u64, u64, String)>;
+
+fn maps(pid: nix::unistd::Pid) -> Maps {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let hex = |text| u64::from_str_radix(text, 16).unwrap();
+    maps.lines()
+        .map(|line| {
+            let (addresses, rest) = line.split_once(' ').unwrap();
+            let (start, end) = addresses.split_once('-').unwrap();
+            (hex(start), hex(end), rest[..3].to_string())
+        })
+        .collect()
+}
+
+/// Runs it, and returns its pictures, each with the mappings that the process had right after it. `set_up` has the
+/// process when it has just made its first system call.
+fn drawn(program: &str, random: bool, set_up: impl Fn(&Stepped)) -> Vec<(Picture, Maps)> {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = Command::new(program);
+    command.stdout(writer).env_remove("LC_ALL").env("LANG", "C.UTF-8");
+    randomised(&mut command, random);
+    let process = Stepped::start(command);
+    let output = std::thread::spawn(move || {
+        let mut output = String::new();
+        reader.read_to_string(&mut output).map(|_| output).unwrap()
+    });
+
+    assert_eq!((process.to_system_call(), process.to_system_call()), (None, None));
+    set_up(&process);
+    let mut seen = vec![];
+    while process.to_system_call().is_none() {
+        let registers = ptrace::getregs(process.0).unwrap();
+        let at_the_start = registers.rax as i64 == -i64::from(libc::ENOSYS);
+        let moves = registers.orig_rax as i64 == libc::SYS_brk && registers.rdi != 0;
+        if at_the_start && (moves || registers.orig_rax as i64 == libc::SYS_exit) {
+            seen.push(maps(process.0));
+        }
+    }
+    let pictures = pictures(&output.join().unwrap());
+    assert_eq!((pictures.len(), seen.len()), (3, 3));
+    pictures.into_iter().zip(seen).collect()
+}
+
+/// The picture is of these mappings, all of them, and nothing but them.
+#[track_caller]
+fn assert_agrees(picture: &Picture, maps: &Maps) {
+    let regions = &picture.regions;
+    for two in regions.windows(2) {
+        assert_eq!(two[0].start, two[1].end, "{picture:#?}");
+    }
+    for region in regions {
+        assert!(region.start < region.end, "{region:?}");
+        if let Some(bytes) = region.size.strip_suffix(" bytes") {
+            assert_eq!(bytes.replace(',', "").parse(), Ok(region.end - region.start), "{region:?}");
+        }
+        let inside: Vec<_> = maps.iter().filter(|(start, end, _)| *start < region.end && region.start < *end).collect();
+        if region.rights.is_empty() {
+            assert!(inside.is_empty(), "{region:?} is not nothing: {inside:x?}");
+        } else {
+            assert!(inside.iter().all(|(_, _, rights)| *rights == region.rights), "{region:?}: {inside:x?}");
+            let size: u64 = inside.iter().map(|(start, end, _)| end.min(&region.end) - start.max(&region.start)).sum();
+            assert_eq!(size, region.end - region.start, "{region:?} is not all mapped: {inside:x?}");
+        }
+    }
+    for (start, end, rights) in maps {
+        let drawn: u64 = regions
+            .iter()
+            .filter(|region| region.start < *end && *start < region.end && region.rights == *rights)
+            .map(|region| region.end.min(*end) - region.start.max(*start))
+            .sum();
+        assert_eq!(drawn, end - start, "{start:x}-{end:x} {rights} is not in {picture:#?}");
+    }
+}
+
+#[track_caller]
+fn assert_story(drawn: &[(Picture, Maps)], program: &str) {
+    for (picture, maps) in drawn {
+        assert_agrees(picture, maps);
+        let bytes = std::fs::read(program).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
+        for name in ["etext", "edata", "end"] {
+            assert_eq!(picture.named(name), file.symbol_by_name(name).unwrap().address(), "{name}");
+        }
+        let labels: Vec<_> = picture.regions.iter().map(|region| &*region.label).collect();
+        let mut rest = labels.iter();
+        for part in ["stack; grows down", "[vdso]", ".bss: zeroed data", ".data", "read-only data", "code"] {
+            assert!(rest.any(|label| *label == part), "{part} is not in its place in {labels:?}");
+        }
+    }
+    let [one, two, three] = [0, 1, 2].map(|n| &drawn[n].0);
+    let start = one.named("heap start");
+    assert_eq!([one, two, three].map(|picture| picture.named("program break")), [start, start + 4, start]);
+    assert_eq!([one, two, three].map(|picture| picture.named("heap start")), [start; 3]);
+    assert_eq!(
+        [&one.marks, &two.marks, &three.marks],
+        [&vec![], &vec!["new".to_string(), "moved by +4".to_string()], &vec!["moved by -4".to_string()]]
+    );
+    let heap = |picture: &Picture| -> Vec<_> {
+        let heap = picture.regions.iter().filter(|region| ["heap", "not asked for"].contains(&&*region.label));
+        heap.map(|region| (region.start - start, region.end - start, region.rights.clone())).collect()
+    };
+    assert_eq!(heap(two), [(4, 4096, "rw-".to_string()), (0, 4, "rw-".to_string())]);
+    assert_eq!((heap(one), heap(three)), (vec![], vec![]));
+    assert!(two.remark.contains("moved by +4.\nThe mapping [heap] has come, 4,096 bytes"), "{}", two.remark);
+    assert!(
+        three.remark.contains("moved by -4.\nThe mapping [heap] has gone, all of its 4,096 bytes"),
+        "{}",
+        three.remark
+    );
+}
+
+#[test]
+fn draws_what_the_kernel_has_mapped() {
+    let program = example("layout", &[]);
+    for random in [true, false] {
+        assert_story(&drawn(&program, random, |_| ()), &program);
+    }
+}
+
+#[test]
+fn draws_many_mappings() {
+    let program = example("layout", &[]);
+    for many in [60, 200] {
+        let drawn = drawn(&program, true, |process| {
+            // Right behind a `syscall` instruction: have it make another call, again and again.
+            let registers = ptrace::getregs(process.0).unwrap();
+            for n in 0..many {
+                let rights = if n % 2 == 0 { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
+                let mut mmap = registers;
+                mmap.rip -= 2;
+                (mmap.rax, mmap.rdi, mmap.rsi) = (libc::SYS_mmap as u64, 0, 4096);
+                (mmap.rdx, mmap.r10) = (rights as u64, (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64);
+                (mmap.r8, mmap.r9) = (u64::MAX, 0);
+                ptrace::setregs(process.0, mmap).unwrap();
+                assert_eq!((process.to_system_call(), process.to_system_call()), (None, None));
+            }
+            ptrace::setregs(process.0, registers).unwrap();
+        });
+        assert!(drawn[0].1.len() > many, "the mappings are there");
+        assert_story(&drawn, &program);
+    }
+}
+
+#[test]
+fn draws_what_it_knows_without_proc() {
+    let program = example("layout", &[]);
+    for fault in ["inject=open:error=ENOENT", "inject=read:error=EIO"] {
+        let traced = strace(&program, &["-e", fault], |command| _ = command.env("LC_ALL", "C.UTF-8"));
+        assert_eq!((traced.status(), traced.stderr()), (0, ""));
+        let pictures = pictures(traced.stdout());
+        let errno = if fault.contains("ENOENT") { 2 } else { 5 };
+        for picture in &pictures {
+            assert!(
+                picture.remark.contains(&format!("/proc/self/maps can't be read (errno {errno})")),
+                "{}",
+                picture.remark
+            );
+            let labels: Vec<_> = picture.regions.iter().map(|region| &*region.label).collect();
+            for part in ["stack, a page of it", ".bss: zeroed data", ".data", "read-only data", "code"] {
+                assert!(labels.contains(&part), "{part} is not in {labels:?}");
+            }
+        }
+        let start = pictures[0].named("program break");
+        assert_eq!([1, 2].map(|n| pictures[n].named("program break")), [start + 4, start]);
+    }
+}
+
+#[test]
+fn writes_whole_lines() {
+    let program = example("layout", &[]);
+    let traced = strace(&program, &["-e", "trace=write"], |_| {});
+    assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
+}
+
+#[test]
+fn gives_the_memory_back_and_tells_what_failed() {
+    let program = example("layout", &[]);
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let traced = strace(&program, &[], |command| _ = command.stdout(full()));
+    assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 28\n", EX_IOERR));
+    // Later, when there is memory to give back.
+    let lines = 2 + strace(&program, &[], |_| {}).stdout().lines().position(|line| line.starts_with("2. ")).unwrap();
+    let traced = strace(&program, &["-e", &format!("inject=write:error=EIO:when={lines}")], |_| {});
+    assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 5\n", EX_IOERR));
+    let moves: Vec<_> = traced.named("brk").into_iter().filter(|call| call.address(0) != 0).collect();
+    assert_eq!(moves[0].address(0), moves[1].address(0) + 4, "given back: {moves:?}");
+
+    for (when, pictures_before) in [("when=3", 1), ("when=5", 2)] {
+        let traced = strace(&program, &["-e", &format!("inject=brk:error=ENOMEM:{when}")], |_| {});
+        assert_eq!((traced.stderr(), traced.status()), ("layout: brk: refused\n", EX_OSERR), "{:?}", traced.calls);
+        assert_eq!(pictures(traced.stdout()).len(), pictures_before);
+    }
+    let traced = strace(&program, &["-e", "inject=brk:error=ENOSYS"], |_| {});
+    assert_eq!((traced.stdout(), traced.stderr(), traced.status()), ("", "layout: brk: refused\n", EX_OSERR));
+}
+
+#[test]
+fn is_ascii_in_the_c_locale_alone() {
+    let program = example("layout", &[]);
+    let output = |variables: &[(&str, &str)]| {
+        let output = Command::new(&program).env_clear().envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let unicode = output(&[]);
+    assert!(!unicode.is_ascii());
+    for variables in
+        [&[("LC_ALL", "C")][..], &[("LC_CTYPE", "POSIX"), ("LANG", "de_DE.UTF-8")], &[("LC_ALL", ""), ("LANG", "C")]]
+    {
+        let ascii = output(variables);
+        assert!(ascii.is_ascii(), "{variables:?}");
+        assert_eq!(ascii.lines().count(), unicode.lines().count(), "{variables:?}");
+    }
+    for variables in [&[("LANG", "C.UTF-8")][..], &[("LC_ALL", "en_US.UTF-8"), ("LANG", "C")]] {
+        assert!(!output(variables).is_ascii(), "{variables:?}");
+    }
+}

@@ -23,7 +23,7 @@ layout: ## let a process draw its own virtual memory
 
 gdb: alloc ## step through it in gdb, with a guided tour
 	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }
-	gdb -q -x gdb/tour.py ./alloc
+	gdb -q $${NO_COLOR:+-iex 'set style enabled off'} -x gdb/tour.py ./alloc
 
 test: alloc ## test it in both profiles (installs what that needs)
 	@tests/tools

@@ -7,12 +7,12 @@ All that it shows is read: the registers at each `syscall` instruction, the memo
 /proc/PID/maps. It needs gdb 12 or later, with Python.
 """
 
+import linecache
 import os
 import re
 
 import gdb
 
-NAMES = {1: "write", 12: "brk", 60: "exit"}  # man 2 syscalls; the numbers are those of x86-64
 MAIN = "alloc::main"
 WIDTH = 44  # of the picture, from border to border
 
@@ -57,22 +57,21 @@ def bold(line):
 
 
 class Call:
-    """A system call: what was asked, and what the kernel answered."""
+    """A system call that has been made: what was asked, and what the kernel answered."""
 
-    def __init__(self):
-        self.name = NAMES.get(number("$rax"), "another call")
+    def __init__(self, name):
+        self.name = name
         self.args = [number(register) for register in ("$rdi", "$rsi", "$rdx")]
-        self.result = None
+        answer = number("$rax")
+        self.answer = answer - ((answer >> 63) << 64)
 
     def __str__(self):
         first, second, third = self.args
         if self.name == "brk":
-            return f"brk({first:#x})" if first else "brk(NULL)"
-        return f"write({first}, {second:#x}, {third})" if self.name == "write" else f"{self.name}({first})"
-
-    def answer(self):
-        signed = self.result - ((self.result >> 63) << 64)
-        return f"{self.result:#x}" if self.name == "brk" and signed > 0 else str(signed)
+            asked, answer = f"brk({first:#x})" if first else "brk(NULL)", f"{self.answer:#x}"
+        else:
+            asked, answer = f"{self.name}({first}, {second:#x}, {third})", self.answer
+        return f"asked: {asked}   answered: {answer}"
 
 
 class Watch(gdb.Breakpoint):
@@ -92,92 +91,133 @@ class Story:
 
     def __init__(self):
         self.forget()
-        for address in system_calls():
-            Watch(address, self.asked)
-            Watch(address + 2, self.answered)
-        self.lines = {line: Watch(address, lambda line=line: self.at(line)) for line, address in lines_of_main()}
-        self.before = None  # the heap's bytes at the last stop of the tour, while it goes on to the next
+        for name, address in system_calls():
+            Watch(address, lambda name=name: self.answered(name))
+        for line, address in lines_of_main():
+            Watch(address, lambda line=line: self.at(line))
 
     def forget(self):
         self.pid = process()
-        self.calls = []  # since the last stop of the tour
-        self.passed = set()  # the lines of main, likewise
         self.heap_start = self.program_break = None
         self.drawn = {}  # the edges of the last picture
+        self.touring = self.arrived = False
+        self.told()
 
-    def begin(self):
-        """Starts the program, up to the first line of main."""
-        gdb.Breakpoint(MAIN, internal=True, temporary=True).silent = True
-        gdb.execute("run", to_string=True)
-        self.forget()
-        picture(self)  # so that the next one marks what is new
+    def told(self):
+        """What is to be told next starts here."""
+        self.calls, self.lines, self.bytes = [], set(), self.heap()
+        self.old_break = self.program_break
 
-    def asked(self):
+    def current(self):
+        """Forgets what it has seen of another process."""
         if self.pid != process():
             self.forget()
-        self.calls.append(Call())
-        frame = gdb.newest_frame()
-        while frame.name() != MAIN:
-            frame = frame.older()
-        self.passed.add(frame.find_sal().line)
 
-    def answered(self):
-        call = self.calls[-1]
-        call.result = number("$rax")
-        if call.name == "brk":
-            self.program_break = call.result
+    def begin(self):
+        """Starts the program, up to the first line of main. Returns whether it got there."""
+        stop = gdb.Breakpoint(MAIN, internal=True, temporary=True)
+        stop.silent = True
+        gdb.execute("run", to_string=True)
+        self.forget()
+        if stop.is_valid():
+            stop.delete()  # a breakpoint of the user's came first
+            return False
+        picture(self)  # so that the next one marks what is new
+        return True
+
+    def answered(self, name):
+        self.current()
+        call = Call(name)
+        self.calls.append(call)
+        self.lines.add(line_in_main())
+        if name == "brk":
+            self.program_break = call.answer
             if self.heap_start is None:
-                self.heap_start = call.result
+                self.heap_start = call.answer
 
     def heap(self):
         """The bytes on the heap."""
         return read(self.heap_start, self.program_break - self.heap_start) if self.heap_start else b""
 
     def at(self, line):
-        """The program has come to a line of main. To stop there is right if something has happened before it."""
-        if self.before is None:
+        """The program has come to a line of main. It is to be stopped there if something has happened before it."""
+        if not self.touring:
             return False
         # When a call in a line returns, the line itself can be come to again: it is not over before the next one.
-        if line not in self.passed and (self.calls or self.heap() != self.before):
-            return True
-        self.passed.add(line)
-        return False
+        self.arrived = line not in self.lines and bool(self.calls or self.heap() != self.bytes)
+        if not self.arrived:
+            self.lines.add(line)
+        return self.arrived
 
     def advance(self):
         """Runs to the next line of main before which something has happened: a system call, or a change of the heap.
-        Returns whether it got there, or to the end; if not, gdb has just shown why."""
-        self.before, self.calls, self.passed = self.heap(), [], {gdb.selected_frame().find_sal().line}
+        Returns whether it got there. If not, it is over, or gdb has just shown why it stopped."""
+        self.touring, self.arrived = True, False
+        self.lines.add(line_in_main())
         try:
             gdb.execute("continue", to_string=True)
         finally:
-            self.before = None
-        if not process():
-            return True
-        return gdb.selected_frame().pc() in [int(watch.location[1:], 16) for watch in self.lines.values()]
+            self.touring = False
+        return self.arrived and process() != 0
+
+    def step(self):
+        """Which step of the article has been made since the last stop, and a remark. By what the kernel has answered."""
+        story = [call for call in self.calls if (call.name, call.args[0]) != ("write", 2)]
+        if len(story) == 1 == len(self.calls):
+            name, (first, _, third), answer = story[0].name, story[0].args, story[0].answer
+            if name == "brk" and first == 0 and answer > 0:
+                return STEPS["find"]
+            if name == "brk" and first == answer:
+                return STEPS["up" if answer > self.old_break else "down"]
+            if name == "write" and answer == third:
+                return STEPS["print"]
+        if not self.calls:
+            return STEPS["store"]
+        return STEPS["failure"]
+
+
+def line_in_main():
+    """The line of main that is being run, None outside of main."""
+    frame = gdb.newest_frame()
+    while frame and frame.name() != MAIN:
+        frame = frame.older()
+    return frame.find_sal().line if frame else None
 
 
 def system_calls():
-    """The address of each `syscall` instruction of the program, found by disassembling its functions."""
+    """(name, address) of where to look at each system call that returns. Its function has the name of the call.
+
+    The instruction behind `syscall` stores rax; the address is that of the one after it, with the registers still as
+    the kernel left them. (A breakpoint right behind `syscall` would be where gdb's own `catch syscall` stops, too.)"""
     sections = gdb.execute("info files", to_string=True)
     start, end = (int(address, 16) for address in re.search(r"(0x\w+) - (0x\w+) is \.text", sections).groups())
     code, at, found = read(start, end - start), -1, []
     while (at := code.find(b"\x0f\x05", at + 1)) >= 0:
         block = gdb.current_progspace().block_for_pc(start + at)
-        while block and not block.superblock.is_static:
-            block = block.superblock  # outwards, to the function itself
-        if block:
+        while block and not block.function:
+            block = block.superblock
+        name = block and block.function.name.split("::")[-1]
+        if name in ("brk", "write"):
             listing = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
-            # The same two bytes may be a part of another instruction.
-            found += [one["addr"] for one in listing if one["addr"] == start + at and "syscall" in one["asm"]]
+            found += [
+                (name, listing[n + 2]["addr"])
+                for n, one in enumerate(listing)
+                # The same two bytes may be a part of another instruction.
+                if one["addr"] == start + at and "syscall" in one["asm"]
+            ]
     return found
+
+
+def main_block():
+    symbol = gdb.lookup_global_symbol(MAIN) or gdb.lookup_static_symbol(MAIN)
+    return symbol.symtab, gdb.current_progspace().block_for_pc(int(symbol.value().address))
 
 
 def lines_of_main():
     """(line, address) of each line of main that the program can come to."""
-    symbol = gdb.lookup_global_symbol(MAIN) or gdb.lookup_static_symbol(MAIN)
-    block = gdb.current_progspace().block_for_pc(int(symbol.value().address))
+    symtab, block = main_block()
     found = {}
-    for entry in symbol.symtab.linetable():
+    for entry in symtab.linetable():
         if block.start < entry.pc < block.end:
             found.setdefault(entry.line, entry.pc)
     return found.items()
@@ -258,21 +298,50 @@ def heap_bytes(story):
 
 
 STEPS = {
-    "brk": {
-        0: ("1 of 5: find the program break", "It is where the heap ends. Nothing is on the heap yet: so it starts here, too."),
-        +1: (
-            "2 of 5: move the program break up",
-            "Four bytes are ours. The kernel maps memory by the page, 4,096 bytes: so the\n"
-            "[heap] in /proc/PID/maps is larger than what was asked for. The break tells.",
-        ),
-        -1: ("5 of 5: free, move the program break back down", "The page is gone with it: to touch it now is a segmentation fault."),
-    },
-    "store": ("3 of 5: store something in the new memory", "No system call: the memory is ours, and a mov is enough."),
-    "write": ("4 of 5: print it from there", "The kernel has read the three bytes from the heap, and printed them."),
+    "find": (
+        "Step 1 of 5: find the program break",
+        "It is where the heap ends. Nothing is on the heap yet: so it starts here, too.",
+    ),
+    "up": (
+        "Step 2 of 5: move the program break up",
+        "Four bytes are ours. The kernel maps memory by the page, 4,096 bytes: so the\n"
+        "[heap] in /proc/PID/maps is larger than what was asked for. The break tells.",
+    ),
+    "store": (
+        "Step 3 of 5: store something in the new memory",
+        "No system call: the memory is ours, and a mov is enough.",
+    ),
+    "print": (
+        "Step 4 of 5: print it from there",
+        "The kernel has read the bytes from the heap, and printed them.",
+    ),
+    "down": (
+        "Step 5 of 5: free, move the program break back down",
+        "The page is gone with it: to touch it now is a segmentation fault.",
+    ),
+    "failure": (
+        "Not in the article: something was refused",
+        "The program tells it on standard error, and goes on to its exit.",
+    ),
 }
 
 
-class TourCommand(gdb.Command):
+class Command(gdb.Command):
+    """A command whose output isn't stopped by gdb's pager, which would take the Enter that is for the next step."""
+
+    def __init__(self):
+        super().__init__(self.NAME, gdb.COMMAND_USER)
+
+    def invoke(self, argument, from_tty):
+        paged = gdb.parameter("pagination")
+        gdb.execute("set pagination off", to_string=True)
+        try:
+            self.run()
+        finally:
+            gdb.execute(f"set pagination {'on' if paged else 'off'}", to_string=True)
+
+
+class TourCommand(Command):
     """Go on to the next step of the program, and draw the memory then.
 
 Type it once, and then Enter alone for each further step. Each stop shows the
@@ -280,58 +349,46 @@ lines of src/main.rs that were run, what the kernel was asked and what it
 answered, and the memory. Any other command of gdb can come in between. At the
 end it starts anew."""
 
-    def __init__(self):
-        super().__init__("tour", gdb.COMMAND_USER)
+    NAME = "tour"
 
-    def invoke(self, argument, from_tty):
+    def run(self):
         if not process():
-            STORY.begin()
-            tell("Before the first step again. Enter, or tour, goes on.")
+            if STORY.begin():
+                tell("Before the first step again. Enter, or tour, goes on.")
             return
-        old_break = STORY.program_break
+        STORY.current()
         if not STORY.advance():
+            if not process():
+                tell("", bold("The end"), "The kernel takes back all that the program had.")
             return
-        if not process():
-            tell("", bold("The end"), *asked(), "The kernel takes back all that the program had.")
-            return
-        call = STORY.calls[-1] if STORY.calls else None
-        step = STEPS[call.name if call else "store"]
-        if call and call.name == "brk":
-            step = step[0 if not call.args[0] else 1 if call.args[0] > old_break else -1]
-        title, remark = step
-        tell("", bold(f"Step {title}"))
-        for line in sorted(STORY.passed):
-            tell(gdb.execute(f"list {line},{line}", to_string=True).rstrip())
-        tell(*asked(), "", *picture(STORY), "")
+        title, remark = STORY.step()
+        source = main_block()[0].fullname()
+        tell("", bold(title))
+        for line in sorted(line for line in STORY.lines if line):
+            tell(f"{line}\t{linecache.getline(source, line).rstrip()}")
+        tell(*STORY.calls, "", *picture(STORY), "")
         if STORY.heap():
             tell(*heap_bytes(STORY), "")
         tell(remark)
+        STORY.told()
 
 
-def asked():
-    """What the kernel was asked since the last stop, and what it answered."""
-    for call in STORY.calls:
-        yield f"asked: {call}" + (f"   answered: {call.answer()}" if call.result is not None else "")
-
-
-class MemoryCommand(gdb.Command):
+class MemoryCommand(Command):
     """Draw the memory of the process as it is now."""
 
-    def __init__(self):
-        super().__init__("memory", gdb.COMMAND_USER)
+    NAME = "memory"
 
-    def invoke(self, argument, from_tty):
+    def run(self):
         running()
         tell(*picture(STORY))
 
 
-class HeapCommand(gdb.Command):
+class HeapCommand(Command):
     """Show the start of the heap, the program break, and the bytes between."""
 
-    def __init__(self):
-        super().__init__("heap", gdb.COMMAND_USER)
+    NAME = "heap"
 
-    def invoke(self, argument, from_tty):
+    def run(self):
         running()
         if STORY.heap_start is None:
             raise gdb.GdbError("The program has not asked for the program break yet.")
@@ -343,16 +400,17 @@ class HeapCommand(gdb.Command):
 def running():
     if not process():
         raise gdb.GdbError("The program is not being run. To start it, type: tour")
-    if STORY.pid != process():
-        STORY.forget()
+    STORY.current()
 
 
-TourCommand()
-MemoryCommand()
-HeapCommand()
+if os.environ.get("NO_COLOR"):
+    gdb.execute("set style enabled off")
 # `step` stays in this project: it doesn't go into core, whose source is not here, nor into packages.
 gdb.execute("skip -gfi /rustc/*", to_string=True)
 gdb.execute("skip -gfi */registry/src/*", to_string=True)
+TourCommand()
+MemoryCommand()
+HeapCommand()
 STORY = Story()
 STORY.begin()
 tell(

@@ -1,22 +1,38 @@
 //! Writing to a descriptor until all is written.
 
 use crate::Error;
+use core::arch::asm;
 use core::fmt;
-use syscalls::{Errno, Sysno, raw::syscall3};
+use syscalls::{Errno, Sysno};
 
 /// The descriptor of standard output.
 pub const STDOUT: usize = 1;
 /// The descriptor of standard error.
 pub const STDERR: usize = 2;
 
-/// The raw call, which the package `syscalls` makes ([`write(2)`]). Returns how many bytes were taken, or minus an error number.
+/// The raw call ([`write(2)`]). Returns how many bytes were taken, or minus an error number.
 ///
 /// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn write(fd: usize, bytes: &[u8]) -> isize {
-    let start = bytes as *const [u8] as *const u8;
-    // SAFETY: the kernel only reads the bytes, and `bytes` says that they may be read.
-    unsafe { syscall3(Sysno::write as usize, fd, start as usize, bytes.len()) as isize }
+    let taken;
+    // SAFETY: `syscall` takes its number in rax and its arguments in rdi, rsi and rdx, answers in rax, and leaves rip in
+    // rcx and rflags in r11; the stack is not touched. The kernel only reads the bytes, and `bytes` says that they may be.
+    unsafe {
+        asm!(
+            "mov eax, {write}", // writing eax clears the upper half of rax
+            "syscall",
+            write = const Sysno::write as u32,
+            in("rdi") fd,
+            in("rsi") bytes as *const [u8] as *const u8,
+            in("rdx") bytes.len(),
+            lateout("rax") taken,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack, readonly),
+        );
+    }
+    taken
 }
 
 /// Writes all of `bytes` to the descriptor `fd`: the rest too, when only a part is taken, and again after a signal.

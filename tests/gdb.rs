@@ -69,6 +69,11 @@ fn step_goes_into_functions_and_finds_their_source() {
     }
     assert!(output.contains("exited normally"), "{output}");
     assert!(!output.contains("No such file"), "{output}");
+    // Where a step stops in another function, gdb says in which file.
+    let files = output.lines().filter_map(|line| line.rsplit_once(" at ")).map(|(_, place)| place);
+    let files = files.filter(|place| place.contains(".rs:"));
+    assert!(files.clone().count() > 10);
+    assert_eq!(files.filter(|place| !place.starts_with("src/")).collect::<Vec<_>>(), Vec::<&str>::new(), "{output}");
 }
 
 #[test]
@@ -94,12 +99,12 @@ fn backtraces_end_at_start() {
 
 #[test]
 fn shows_the_articles_instructions() {
-    let output = gdb(&[], &["break program_break::program_break::brk", "run", "disassemble"]);
-    let mnemonics: Vec<_> = output.lines().filter_map(|line| line.split('\t').nth(1)).collect();
-    assert!(
-        mnemonics.windows(2).any(|two| two[0].starts_with("mov    $0xc,%eax") && two[1].trim() == "syscall"),
-        "{output}"
-    );
+    for (function, number) in [("program_break::brk", "0xc"), ("stdio::write", "0x1"), ("start::exit", "0x3c")] {
+        let output = gdb(&[], &[&format!("break program_break::{function}"), "run", "disassemble"]);
+        let mnemonics: Vec<_> = output.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+        let mov = format!("mov    ${number},%eax");
+        assert!(mnemonics.windows(2).any(|two| two[0].starts_with(&mov) && two[1].trim() == "syscall"), "{output}");
+    }
 }
 
 #[test]
@@ -205,7 +210,13 @@ fn the_tour_draws_what_is_there() {
             assert!(expected.iter().all(|part| stop.text.contains(part)), "{expected:?}: {}", stop.text);
         }
         assert!(stops[1].text.contains("00 00 00 00"), "new memory is zeroed: {}", stops[1].text);
-        assert!(output.contains("asked: exit(0)"), "{output}");
+        assert!(output.contains("\nThe end\n"), "{output}");
+        assert_eq!(random == "on", start > stops[0].maps[ALLOC].1, "randomised, there is a gap below the heap");
+        assert!(stops[1].text.contains("not asked for, 4,092 bytes") && stops[1].text.contains("heap, 4 bytes"));
+        let (stack, edges) = (stops[1].maps["[stack]"], &stops[1].edges);
+        assert!(stops[1].text.contains(&format!("stack, {} KiB", (stack.1 - stack.0) / 1024)), "{}", stops[1].text);
+        assert!(stops[1].text.contains("the gap, 128 TiB") && edges[1].0 - edges[2].0 > 127 << 40);
+        assert!(stops[1].text.contains("The kernel maps memory by the page, 4,096 bytes"), "{}", stops[1].text);
         assert!(!output.contains('\x1b'), "no colour in a file");
         // The mappings between are gdb's.
         let too_wide = stops.iter().flat_map(|stop| stop.text.lines()).find(|line| line.chars().count() > 80);
@@ -264,4 +275,96 @@ fn the_tour_is_ascii_where_nothing_else_can_be_shown() {
     assert!(output.stdout.is_ascii());
     let output = String::from_utf8(output.stdout).unwrap();
     assert!(output.contains("-- program break ---") && output.contains("< moved by +4"), "{output}");
+}
+
+#[test]
+fn the_tour_says_what_the_kernel_did() {
+    let refused = ["set exec-wrapper sh -c 'ulimit -d 0; exec \"$0\" \"$@\"'", "kill", "tour", "tour", "tour"];
+    let output = gdb(&["-x", TOUR], &refused);
+    assert!(output.contains("something was refused") && !output.contains("Step 2"), "{output}");
+    assert!(!output.contains("Four bytes are ours"), "{output}");
+
+    let full = ["set args > /dev/full", "kill", "tour", "tour", "tour", "tour", "tour", "tour", "tour"];
+    let output = gdb(&["-x", TOUR], &full);
+    assert!(output.contains("asked: write(1, 0x") && output.contains("answered: -28"), "{output}");
+    assert!(!output.contains("Step 4"), "{output}");
+    // It is given back all the same.
+    assert!(output.contains("Step 5 of 5"), "{output}");
+}
+
+#[test]
+fn the_tour_goes_on_from_wherever_gdb_is() {
+    for (before, expected) in [
+        // At a line of main with nothing done since the last stop.
+        (&["tour", "break main.rs:17", "tour", "tour"][..], ["Breakpoint 1", "Step 2 of 5"]),
+        // In a function, and in the frame that called it.
+        (&["step", "step", "tour", "tour"], ["\n12\t    let heap_start", "Step 2 of 5"]),
+        (
+            &["break program_break::program_break::brk", "tour", "up", "tour", "tour", "tour"],
+            ["Step 1 of 5", "Step 2 of 5"],
+        ),
+        // Right at the instruction, and right behind it.
+        (
+            &["break program_break::program_break::brk", "tour", "stepi", "tour", "tour", "tour"],
+            ["Step 1 of 5", "Step 2 of 5"],
+        ),
+        (&["step", "step", "step", "step", "tour", "tour"], ["Step 1 of 5", "Step 2 of 5"]),
+        // Before main, and at the start of another run.
+        (&["starti", "tour", "tour"], ["Step 1 of 5", "Step 2 of 5"]),
+        (&["break _start", "kill", "tour", "tour"], ["Breakpoint 1", "Step 1 of 5"]),
+        (
+            &["tour", "tour", "break alloc::main", "run", "heap", "tour"],
+            ["not asked for the program break", "Step 1 of 5"],
+        ),
+    ] {
+        let output = gdb(&["-x", TOUR], before);
+        assert!(expected.iter().all(|part| output.contains(part)), "{before:?}: {output}");
+        assert!(!output.contains("Python Exception") && !output.contains("Step 3 of 5"), "{before:?}: {output}");
+        assert!(!output.contains("exit(report!(error))"), "{before:?}: {output}");
+    }
+}
+
+#[test]
+fn the_tour_leaves_gdb_as_it_is() {
+    let output = gdb(&["-x", TOUR], &["catch syscall brk", "continue", "continue", "tour", "show pagination"]);
+    assert!(output.contains("(call to syscall brk)") && output.contains("(returned from syscall brk)"), "{output}");
+    let output = gdb(&["-x", TOUR], &["set pagination on", "tour", "show pagination"]);
+    assert!(output.contains("State of pagination is on"), "{output}");
+}
+
+/// The tour on a terminal of 80 columns and 24 lines, with Enter for each step but the first.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let inside = format!("stty cols 80 rows 24; exec gdb -q -nx -x '{TOUR}' '{ALLOC}'");
+    let mut script = Command::new("script");
+    script.args(["-qec", &inside]).arg(log.path()).env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env_remove("NO_COLOR");
+    let mut terminal = script
+        .envs(variables.iter().copied())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut keyboard = terminal.stdin.take().unwrap();
+    std::io::Write::write_all(&mut keyboard, b"tour\n\n\n\n\n\nquit\n").unwrap();
+    assert!(terminal.wait().unwrap().success());
+    drop(keyboard);
+    std::fs::read_to_string(log.path()).unwrap()
+}
+
+#[test]
+fn the_tour_goes_on_with_enter_on_a_small_terminal() {
+    let output = on_a_terminal(&[]);
+    for step in 1..=5 {
+        assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
+    }
+    assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
+    assert!(output.contains("\x1b[1mStep 1"), "in colour: {output}");
+
+    let output = on_a_terminal(&[("NO_COLOR", "1")]);
+    assert!(output.contains("Step 5 of 5"), "{output}");
+    // Before it, gdb has read the symbols. What readline does with the terminal isn't colour, which ends in an m.
+    let (_, tour) = output.split_once("This is ./alloc").unwrap();
+    let codes =
+        tour.split("\x1b[").skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    assert!(!codes.clone().any(|code| code.starts_with('m')), "{output:?}");
 }

@@ -3,7 +3,7 @@
 # Into target/debug, whatever the environment says.
 CARGO_BUILD = env -u CARGO_BUILD_TARGET cargo build --target-dir target
 
-.PHONY: all alloc run gdb layout test help clean
+.PHONY: all alloc run gdb layout malloc test help clean
 all: alloc
 
 help: ## this list
@@ -21,6 +21,9 @@ run: alloc ## build it and run it
 layout: ## let a process draw its own virtual memory
 	cargo run --quiet --example layout
 
+malloc: ## see Box, Vec and BTreeMap move the program break
+	cargo run --quiet --example malloc --features malloc
+
 gdb: alloc ## step through it in gdb, with a guided tour
 	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }
 	gdb -q $${NO_COLOR:+-iex 'set style enabled off'} -x gdb/tour.py ./alloc
@@ -29,6 +32,8 @@ test: alloc ## test it in both profiles (installs what that needs)
 	@tests/tools
 	cargo test
 	cargo test --release
+	cargo test --no-default-features --features malloc --test heap
+	cargo test --no-default-features --features malloc --test heap --release
 
 clean: ## remove all that was built
 	cargo clean --target-dir target

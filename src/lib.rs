@@ -20,6 +20,8 @@
 extern crate compiler_builtins as _;
 
 mod error;
+#[cfg(feature = "malloc")]
+pub mod malloc;
 mod program_break;
 pub mod start;
 pub mod stdio;

@@ -118,9 +118,37 @@ fn complain_number(mut number: u32) {
 /// What the panic handler does: tells the panic on standard error and exits with [`EX_SOFTWARE`].
 #[doc(hidden)]
 pub fn panic(name: &str, info: &PanicInfo) -> ! {
+    #[cfg(feature = "malloc")]
+    if let Some(bytes) = out_of_memory(info) {
+        let _ = writeln!(Complaint, "{name}out of memory: {bytes} bytes asked");
+        exit(EX_OSERR)
+    }
     // `Complaint` never fails.
     let _ = writeln!(Complaint, "{name}{info}");
     exit(EX_SOFTWARE)
+}
+
+/// How many bytes couldn't be had, if that is why there is a panic. Stable Rust has no other way to know: without std,
+/// [`handle_alloc_error`] is a panic with a message that its documentation gives.
+///
+/// [`handle_alloc_error`]: https://doc.rust-lang.org/alloc/alloc/fn.handle_alloc_error.html
+#[cfg(feature = "malloc")]
+fn out_of_memory(info: &PanicInfo) -> Option<usize> {
+    /// The start of the message.
+    struct Start([u8; 64], usize);
+    impl Write for Start {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for (to, &from) in self.0[self.1..].iter_mut().zip(text.as_bytes()) {
+                *to = from;
+                self.1 += 1;
+            }
+            Ok(())
+        }
+    }
+    let mut start = Start([0; 64], 0);
+    let _ = write!(start, "{}", info.message());
+    let message = str::from_utf8(&start.0[..start.1]).ok()?;
+    message.strip_prefix("memory allocation of ")?.strip_suffix(" bytes failed")?.parse().ok()
 }
 
 /// Formatted text for standard error. Without a buffer, since to fill and to copy one is `memset` and `memcpy`, and a

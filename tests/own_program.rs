@@ -2,39 +2,13 @@
 
 mod common;
 
+use common::own_program::{self, build, cargo};
 use common::{EX_SOFTWARE, status};
 use object::Endianness;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/own-program");
-
-fn cargo(args: &[&str]) -> Command {
-    // No environment of the cargo that runs this test: as typed into a shell.
-    let mut command = Command::new(env!("CARGO"));
-    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("CARGO_") || key == "RUSTC_BOOTSTRAP") {
-        if key != "CARGO_HOME" {
-            command.env_remove(key);
-        }
-    }
-    command.args(args).current_dir("/");
-    command
-}
-
-/// Builds it with `options`, and returns the directory of the programs.
-fn build(profile: &str, options: &[&str]) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-program").join(options.concat());
-    let manifest = format!("{PACKAGE}/Cargo.toml");
-    let target_dir = target.to_str().unwrap();
-    let args = ["build", "--locked", "--manifest-path", &manifest, "--profile", profile, "--target-dir", target_dir];
-    let output = cargo(&[&args, options].concat()).output().unwrap();
-    let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{log}");
-    assert!(!log.contains("warning"), "{log}");
-    target.join(if profile == "dev" { "debug" } else { profile })
-}
 
 /// What the program says on standard output and on standard error, and its exit status.
 fn run(program: PathBuf) -> (String, String, i32) {
@@ -80,10 +54,8 @@ fn places_data_apart_from_the_text() {
 
 #[test]
 fn has_mem_from_compiler_builtins() {
-    // As .cargo/config.toml says it.
-    let bootstrap = "env.RUSTC_BOOTSTRAP='compiler_builtins'";
     for profile in ["dev", "release"] {
-        let programs = build(profile, &["--features=mem", "--config", bootstrap]);
+        let programs = build(profile, &["--features=mem", "--config", own_program::BOOTSTRAP]);
         assert_eq!(run(programs.join("copies")), ("".into(), "".into(), 42), "{profile}");
     }
 }

@@ -1,6 +1,8 @@
 //! Looking at a program from outside: through strace, and step by step.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod own_program;
+
 use nix::sys::{personality, ptrace, signal, wait};
 use nix::unistd::Pid;
 use std::os::unix::process::{CommandExt, ExitStatusExt};

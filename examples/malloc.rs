@@ -1,0 +1,79 @@
+//! How does `malloc` itself get memory from the kernel? `Box`, `Vec` and `BTreeMap` in a freestanding program, whose
+//! every byte comes from `brk` and goes back by `brk`.
+//!
+//! Each line is a step, and says where the program break is after it, how far that moved, and in how many calls of
+//! `brk`: the break goes up while things are made, in a few large moves, and down again when they are dropped.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use program_break::malloc::Heap;
+use program_break::stdio::{LineWriter, STDOUT};
+use program_break::{current_break, report, start::exit};
+
+#[global_allocator]
+static HEAP: Heap = Heap::new();
+
+program_break::entry!(main);
+
+extern "C" fn main() -> ! {
+    let mut out = LineWriter::new(STDOUT);
+    let start = current_break() as usize;
+    let _ = writeln!(out, "{:<44}{:>14}{:>14}{:>8}", "", "program break", "moved, bytes", "calls");
+    let mut last = Line { program_break: start, calls: 0 };
+    last.print(&mut out, "at the start");
+
+    let number = Box::new(42);
+    last.print(&mut out, "a Box of a number");
+
+    let mut numbers = Vec::new();
+    for n in 0..1_000_000_u64 {
+        numbers.push(n * number.as_ref());
+    }
+    last.print(&mut out, "a Vec of 1,000,000 numbers, grown one by one");
+
+    let mut squares = BTreeMap::new();
+    for n in &numbers[..10_000] {
+        let mut name = String::new();
+        let _ = write!(name, "{n} squared"); // to a String it can't fail
+        squares.insert(name, n * n);
+    }
+    last.print(&mut out, "a BTreeMap of 10,000 strings");
+
+    drop(numbers);
+    last.print(&mut out, "the Vec is dropped, from under the map");
+    drop(squares);
+    last.print(&mut out, "the BTreeMap is dropped");
+    drop(number);
+    last.print(&mut out, "the Box is dropped");
+
+    let kept = last.program_break - start;
+    let _ = writeln!(out, "\n{kept} bytes stay with the heap: talc's table of free blocks, and a reserve below the");
+    let _ = writeln!(out, "break, so that the next small thing is no system call.");
+    match out.result {
+        Ok(()) => exit(0),
+        Err(error) => exit(report!(error)),
+    }
+}
+
+/// What the last line said.
+struct Line {
+    program_break: usize,
+    calls: usize,
+}
+
+impl Line {
+    fn print(&mut self, out: &mut LineWriter, what: &str) {
+        let (program_break, calls) = (current_break() as usize, HEAP.calls());
+        let moved = program_break.wrapping_sub(self.program_break) as isize;
+        // A failure to write stays in `out`.
+        let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - self.calls);
+        *self = Line { program_break, calls };
+    }
+}

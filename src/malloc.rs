@@ -1,0 +1,260 @@
+//! A heap for Rust's `alloc` crate, whose every byte comes from the program break: how a `malloc` gets its memory from
+//! the kernel.
+//!
+//! ```ignore
+//! #[global_allocator]
+//! static HEAP: program_break::malloc::Heap = program_break::malloc::Heap::new();
+//! ```
+//!
+//! Two halves. How blocks are cut out of the memory is [`talc`]'s: of the allocators that take a source of memory of
+//! one's own it was the fastest beside `rlsf`, which never gives memory back, and needed the least memory
+//! (`cargo bench --bench malloc`). The other half, [`Source`], is this project's: it moves the break up when there is no
+//! room left, and down when the top of the heap is free.
+
+use crate::{current_break, move_break};
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{NonNull, null_mut};
+use spinning_top::RawSpinlock;
+use talc::TalcLock;
+use talc::base::{Talc, binning::Binning};
+
+/// The kernel maps memory by the page, in bytes.
+const PAGE: usize = 4096;
+
+/// How far the break moves up at the least, and how much free memory stays below it, in bytes: so that a program that
+/// allocates and frees a little isn't all about system calls.
+const STEP: usize = 64 * 1024;
+
+/// The memory between the program break as it was and as it is: moves the break, in whole pages.
+///
+/// Somebody else may move the break too (another allocator, a C library). So it is looked up each time, and memory that
+/// isn't right above this source's own is left alone. That can't be made safe against another *thread* which moves the
+/// break at the same moment: the kernel has no call that would.
+#[derive(Debug)]
+pub struct Source {
+    /// Where this source left the break; null before the first time.
+    end: *mut u8,
+    /// How many bytes it has.
+    size: usize,
+    /// How often it has called `brk`.
+    calls: usize,
+}
+
+// SAFETY: an address, of memory that belongs to whoever has this.
+unsafe impl Send for Source {}
+
+impl Source {
+    /// A source that has no memory yet.
+    pub const fn new() -> Self {
+        Source { end: null_mut(), size: 0, calls: 0 }
+    }
+
+    /// Moves the break up, by `bytes` at the least, and further if it moves often: in the end by a sixteenth of all.
+    /// Returns where the new memory starts and ends. It continues the memory before if it starts where that ended.
+    ///
+    /// # Errors
+    ///
+    /// None if the kernel refuses. Nothing has changed then.
+    pub fn grow(&mut self, bytes: usize) -> Option<(*mut u8, *mut u8)> {
+        self.calls += 1;
+        let start = current_break();
+        for bytes in [bytes.max(STEP).max(self.size / 16), bytes] {
+            let end = (start as usize).checked_add(bytes)?.checked_next_multiple_of(PAGE)?;
+            // An allocation is at most `isize::MAX` bytes, and so is what the kernel may be asked for.
+            if end > isize::MAX as usize {
+                continue;
+            }
+            let end = start.with_addr(end);
+            self.calls += 1;
+            // SAFETY: up, so no memory is taken away.
+            if unsafe { move_break(end) }.is_ok() {
+                self.size += end.addr() - start.addr();
+                self.end = end;
+                return Some((start, end));
+            }
+        }
+        None
+    }
+
+    /// Moves the break down to `address`, if it is where this source left it. Returns where the memory ends now.
+    ///
+    /// # Safety
+    ///
+    /// The memory from `address` up to that end is this source's, and isn't used again.
+    pub unsafe fn shrink(&mut self, address: *mut u8) -> *mut u8 {
+        self.calls += 2;
+        // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is its end.
+        if current_break() == self.end && unsafe { move_break(address) }.is_ok() {
+            self.size -= self.end.addr() - address.addr();
+            self.end = address;
+        }
+        self.end
+    }
+
+    /// Whether so much free memory at the top is worth a system call, in bytes.
+    pub fn is_worth_shrinking(&self, free: usize) -> bool {
+        free >= 2 * STEP + self.size / 8
+    }
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What [`talc`] is given: the source, and how far the memory from it has been used.
+#[derive(Debug)]
+struct Break {
+    source: Source,
+    /// The end of the heap that ends where the source does, once there is one. (There are others below it if somebody
+    /// else has moved the break in between.)
+    top: Option<NonNull<u8>>,
+    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but for
+    /// talc's notes in the last [`NOTES`] bytes.
+    fresh: usize,
+}
+
+/// The most that talc writes beside an allocation, or at the ends of a heap, in bytes: it is four words and alignment.
+const NOTES: usize = 4 * talc::base::CHUNK_UNIT;
+
+impl Break {
+    /// Takes note that memory up to the address `end` is in use.
+    fn used(&mut self, end: usize) {
+        self.fresh = self.fresh.max(end + NOTES);
+    }
+}
+
+// SAFETY: addresses, of memory that belongs to whoever has this.
+unsafe impl Send for Break {}
+
+// SAFETY: it doesn't allocate, and what it hands to talc is the source's, which is nobody else's.
+unsafe impl talc::source::Source for Break {
+    const TRACK_HEAP_END: bool = true;
+
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
+        let bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(NOTES).ok_or(())?;
+        let (start, end) = talc.source.source.grow(bytes).ok_or(())?;
+        match talc.source.top {
+            Some(top) if top.as_ptr() == start => {
+                // SAFETY: `top` is the end of a heap, and the new memory continues it.
+                talc.source.top = Some(unsafe { talc.extend(top, end) });
+                talc.source.fresh = start.addr() + NOTES;
+            }
+            _ => {
+                // SAFETY: the memory is new, readable and writable.
+                let top = unsafe { talc.claim(start, end.addr() - start.addr()) }.ok_or(())?;
+                talc.source.top = Some(top);
+                // SAFETY: `top` is the end of a heap.
+                talc.source.fresh = unsafe { talc.reserved(top) }.up_to.addr().get() + NOTES;
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn resize(&mut self, free: *mut u8, heap_end: *mut u8, _: bool) -> *mut u8 {
+        let is_top = self.top.is_some_and(|top| top.as_ptr() == heap_end);
+        if !is_top || !self.source.is_worth_shrinking(heap_end.addr() - free.addr()) {
+            return heap_end;
+        }
+        let keep = free.map_addr(|free| (free + STEP).next_multiple_of(PAGE));
+        // SAFETY: talc says that from `free` up nothing is in use.
+        let heap_end = unsafe { self.source.shrink(keep) };
+        self.top = NonNull::new(heap_end);
+        heap_end
+    }
+}
+
+/// A global allocator on the program break.
+///
+/// Threads share it behind a spin lock. Out of memory is an error, as in `try_reserve`; where Rust can't return one, the
+/// program ends with [`EX_OSERR`](crate::EX_OSERR) and says how much it had asked for.
+pub struct Heap(TalcLock<RawSpinlock, Break>);
+
+impl Heap {
+    /// A heap without memory. It asks for some when it is used.
+    pub const fn new() -> Self {
+        Heap(TalcLock::new(Break { source: Source::new(), top: None, fresh: 0 }))
+    }
+
+    /// How often this heap has called `brk` so far.
+    pub fn calls(&self) -> usize {
+        self.0.lock().source.source.calls
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: talc's allocations are apart from each other, and the source's memory is nobody else's.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let mut talc = self.0.lock();
+        // SAFETY: the caller sees to it that the size isn't 0.
+        let Some(block) = (unsafe { talc.allocate(layout) }) else { return null_mut() };
+        talc.source.used(block.addr().get() + layout.size());
+        block.as_ptr()
+    }
+
+    /// Memory that the kernel has just mapped is zeroed already, and not written again.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let mut talc = self.0.lock();
+        // SAFETY: the caller sees to it that the size isn't 0.
+        let Some(block) = (unsafe { talc.allocate(layout) }) else { return null_mut() };
+        let (start, size) = (block.addr().get(), layout.size());
+        let used = talc.source.fresh.saturating_sub(start).min(size);
+        let last = size.saturating_sub(NOTES).max(used);
+        talc.source.used(start + size);
+        drop(talc);
+        // SAFETY: both parts are in the new block.
+        unsafe {
+            block.as_ptr().write_bytes(0, used);
+            block.as_ptr().add(last).write_bytes(0, size - last);
+        }
+        block.as_ptr()
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller has it from here, with this layout.
+        unsafe { self.0.lock().deallocate(block, layout) }
+    }
+
+    /// A block at the top of the heap grows where it is, together with the heap.
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let mut talc = self.0.lock();
+        // SAFETY: the caller has it from here, with this layout. (It holds for all that follows.)
+        let mut is_done = unsafe { talc.try_realloc_in_place(block, layout, new_size) };
+        if !is_done && let Some(top) = talc.source.top {
+            let end = block.addr() + layout.size();
+            // SAFETY: it is the end of a heap.
+            let last = unsafe { talc.reserved(top) }.up_to.addr().get();
+            // Between the last block and the end of its memory is at most a note of talc's.
+            if (end..end + NOTES).contains(&last) {
+                let more = Layout::from_size_align(new_size - layout.size(), 1);
+                // SAFETY: as above.
+                is_done = more.is_ok_and(|more| <Break as talc::source::Source>::acquire(&mut talc, more).is_ok())
+                    && unsafe { talc.try_grow_in_place(block, layout, new_size) };
+            }
+        }
+        if is_done {
+            talc.source.used(block.addr() + new_size);
+            return block;
+        }
+        drop(talc);
+
+        // SAFETY: the caller sees to it that the size is right for a layout.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: the new block is apart from the old one, and larger, since to shrink can be done in place always.
+        unsafe {
+            let new = self.alloc(new_layout);
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(block, layout.size());
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `program_break::malloc::Heap` under std: its blocks, checked against a model; in four threads; and beside glibc's
+//! malloc, which moves the break too. Run by `make test`, with the feature `malloc`.
+
+use program_break::malloc::Heap;
+use proptest::prelude::*;
+use std::alloc::{GlobalAlloc, Layout};
+
+/// One for all tests, which run at the same time.
+static HEAP: Heap = Heap::new();
+
+/// A block, and the byte that fills it.
+struct Block {
+    start: *mut u8,
+    layout: Layout,
+    fill: u8,
+}
+
+impl Block {
+    fn new(layout: Layout, fill: u8, zeroed: bool) -> Block {
+        // SAFETY: the size isn't 0.
+        let start = unsafe { if zeroed { HEAP.alloc_zeroed(layout) } else { HEAP.alloc(layout) } };
+        assert!(!start.is_null(), "{layout:?}");
+        let mut block = Block { start, layout, fill };
+        assert_eq!(start as usize % layout.align(), 0, "{layout:?}");
+        if zeroed {
+            assert!(block.bytes().iter().all(|&byte| byte == 0), "{layout:?} is not zeroed");
+        }
+        block.bytes().fill(fill);
+        block
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the block is this one's alone, and initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.layout.size()) }
+    }
+
+    #[track_caller]
+    fn check(&mut self) {
+        let (fill, layout) = (self.fill, self.layout);
+        assert!(self.bytes().iter().all(|&byte| byte == fill), "{layout:?} has been written to by another");
+    }
+
+    fn resize(&mut self, size: usize) {
+        let kept = size.min(self.layout.size());
+        // SAFETY: the block is from there, with this layout, and the size isn't 0.
+        self.start = unsafe { HEAP.realloc(self.start, self.layout, size) };
+        assert!(!self.start.is_null());
+        assert_eq!(self.start as usize % self.layout.align(), 0);
+        self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
+        let fill = self.fill;
+        assert!(self.bytes()[..kept].iter().all(|&byte| byte == fill), "realloc to {size} lost something");
+        self.bytes().fill(fill);
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check();
+        }
+        // SAFETY: the block is from there, with this layout.
+        unsafe { HEAP.dealloc(self.start, self.layout) }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    New {
+        size: usize,
+        align: u32,
+        zeroed: bool,
+    },
+    Resize {
+        which: prop::sample::Index,
+        size: usize,
+    },
+    Drop {
+        which: prop::sample::Index,
+    },
+    /// Somebody else's memory, from the same break.
+    Foreign {
+        size: usize,
+    },
+}
+
+/// Mostly small, and now and then as much as a MiB.
+fn size() -> impl Strategy<Value = usize> {
+    (0..=20_u32, any::<usize>()).prop_map(|(bits, random)| 1 + random % (1 << bits))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (size(), 0..=13_u32, any::<bool>()).prop_map(|(size, align, zeroed)| Step::New { size, align, zeroed }),
+        4 => (any::<prop::sample::Index>(), size()).prop_map(|(which, size)| Step::Resize { which, size }),
+        7 => any::<prop::sample::Index>().prop_map(|which| Step::Drop { which }),
+        1 => (1..300_000_usize).prop_map(|size| Step::Foreign { size }),
+    ]
+}
+
+/// What any program may do. All blocks are there at the same time, each filled with its own number: so if two overlap,
+/// or the heap notes something in one of them, it is seen.
+fn run(steps: &[Step]) {
+    let mut blocks: Vec<Block> = vec![];
+    let mut foreign: Vec<Vec<u8>> = vec![];
+    for (n, step) in steps.iter().enumerate() {
+        match step {
+            Step::New { size, align, zeroed } => {
+                blocks.push(Block::new(Layout::from_size_align(*size, 1 << align).unwrap(), n as u8, *zeroed));
+            }
+            Step::Resize { which, size } if !blocks.is_empty() => which.get_mut(&mut blocks).resize(*size),
+            Step::Drop { which } if !blocks.is_empty() => drop(blocks.swap_remove(which.index(blocks.len()))),
+            Step::Foreign { size } => foreign.push(vec![n as u8; *size]),
+            Step::Resize { .. } | Step::Drop { .. } => {}
+        }
+    }
+    blocks.iter_mut().for_each(Block::check);
+    for bytes in &foreign {
+        assert!(bytes.iter().all(|byte| *byte == bytes[0]), "somebody else's memory has been written to");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn blocks_are_apart_aligned_and_keep_what_is_in_them(steps in prop::collection::vec(step(), 1..400)) {
+        run(&steps);
+    }
+
+    #[test]
+    fn also_in_four_threads(steps in prop::collection::vec(prop::collection::vec(step(), 1..200), 4)) {
+        std::thread::scope(|scope| {
+            for steps in &steps {
+                scope.spawn(|| run(steps));
+            }
+        });
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_an_error() {
+    for size in [isize::MAX as usize, isize::MAX as usize - 4096, 1 << 62, 1 << 46] {
+        for align in [1, 16, 4096, 1 << 30] {
+            let Ok(layout) = Layout::from_size_align(size, align) else { continue };
+            // SAFETY: the size isn't 0.
+            assert!(unsafe { HEAP.alloc(layout) }.is_null(), "{layout:?}");
+            // SAFETY: likewise.
+            assert!(unsafe { HEAP.alloc_zeroed(layout) }.is_null(), "{layout:?}");
+            let mut block = Block::new(Layout::from_size_align(10, align.min(4096)).unwrap(), 1, false);
+            // SAFETY: the block is from there, with this layout.
+            assert!(unsafe { HEAP.realloc(block.start, block.layout, size) }.is_null(), "{layout:?}");
+            block.check();
+        }
+    }
+}
+
+#[test]
+fn aligns_to_more_than_a_page() {
+    for align in [4096, 1 << 16, 1 << 21] {
+        let blocks: Vec<_> =
+            (1..20).map(|n| Block::new(Layout::from_size_align(n * 100, align).unwrap(), n as u8, true)).collect();
+        drop(blocks);
+    }
+}

@@ -1,0 +1,77 @@
+//! `program_break::malloc` in freestanding programs: the example, and two programs of `tests/own-program`.
+
+mod common;
+
+use common::own_program::{self, build};
+use common::*;
+use std::process::Command;
+
+/// Builds the programs on the heap, in the profile of this test. `--bin`, since the others have no global allocator.
+fn program(name: &str) -> String {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let options = ["--features=malloc", "--bin=heap", "--bin=out-of-memory", "--config", own_program::BOOTSTRAP];
+    build(profile, &options).join(name).to_str().unwrap().to_string()
+}
+
+#[test]
+fn keeps_a_million_blocks_apart_and_gives_their_memory_back() {
+    let output = Command::new(program("heap")).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((status(&output), &*stderr), (0, ""), "{stdout}");
+    let lines: Vec<_> = stdout.lines().collect();
+    // The break is back down: what is kept is a reserve, and beside somebody else's memory a second one.
+    let kept = |line: &str| line.strip_prefix("kept ").unwrap().parse::<usize>().unwrap();
+    assert!(kept(lines[1]) <= 3 * 64 * 1024, "{stdout}");
+    assert!(kept(lines[7]) <= 6 * 64 * 1024, "{stdout}");
+    assert_eq!(
+        lines[2..7],
+        ["grown in place true", "few pages touched true", "refused true", "and on true", "apart true"]
+    );
+}
+
+#[test]
+fn tells_when_there_is_no_more_memory() {
+    let output = Command::new(program("out-of-memory")).output().unwrap();
+    let message = format!("out-of-memory: out of memory: {} bytes asked\n", 1_u64 << 46);
+    assert_eq!((String::from_utf8_lossy(&output.stderr), status(&output)), (message.into(), EX_OSERR));
+}
+
+#[test]
+fn the_example_moves_the_break_up_and_down_again() {
+    let program = example("malloc", &["--features=malloc"]);
+    let traced = strace(&program, &[], |_| {});
+    assert_eq!((traced.stderr(), traced.status()), ("", 0));
+    // For memory, nothing but brk.
+    assert!(traced.calls.iter().all(|call| ["brk", "write", "exit"].contains(&&*call.name)), "{:?}", traced.calls);
+
+    let lines: Vec<_> = traced.stdout().lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 88), "{lines:#?}");
+    // Each line ends with the break, how far it moved, and in how many calls.
+    let numbers = lines[1..8].iter().map(|line| {
+        let mut words = line.split_whitespace().rev();
+        let (calls, moved) = (words.next().unwrap(), words.next().unwrap());
+        let program_break = words.next().unwrap().strip_prefix("0x").unwrap();
+        (
+            i64::from_str_radix(program_break, 16).unwrap(),
+            moved.parse::<i64>().unwrap(),
+            calls.parse::<usize>().unwrap(),
+        )
+    });
+    let numbers: Vec<_> = numbers.collect();
+    for two in numbers.windows(2) {
+        assert_eq!(two[1].0 - two[0].0, two[1].1, "{lines:#?}");
+        assert_eq!(two[1].1 != 0, two[1].2 != 0, "{lines:#?}");
+    }
+    assert!(numbers[2].1 > 8_000_000, "a million numbers of eight bytes: {lines:#?}");
+    assert!(numbers[6].0 - numbers[0].0 < 3 * 64 * 1024, "the break is back down: {lines:#?}");
+    assert!(lines[9].starts_with(&format!("{} bytes stay with the heap", numbers[6].0 - numbers[0].0)), "{lines:#?}");
+
+    // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
+    let calls: usize = numbers.iter().map(|(_, _, calls)| calls).sum();
+    assert_eq!(traced.named("brk").len(), calls + 1 + numbers.len());
+    // And the same moves.
+    let ends: Vec<_> = numbers.iter().map(|(end, _, _)| *end as u64).collect();
+    let seen: Vec<_> =
+        traced.named("brk").iter().filter(|call| call.address(0) == 0).map(|call| call.returned()).collect();
+    assert!(ends.iter().all(|end| seen.contains(end)));
+}

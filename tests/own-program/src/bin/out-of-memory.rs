@@ -1,0 +1,19 @@
+//! Asks for more than there is, first in a way that can fail.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+
+#[global_allocator]
+static HEAP: program_break::malloc::Heap = program_break::malloc::Heap::new();
+
+program_break::entry!(main);
+
+extern "C" fn main() -> ! {
+    let mut bytes = Vec::<u8>::new();
+    assert!(bytes.try_reserve_exact(1 << 46).is_err());
+    bytes.reserve_exact(1 << 46);
+    program_break::start::exit(bytes[0].into())
+}

@@ -1,0 +1,4 @@
+//! glibc's malloc, which std uses by itself.
+fn main() {
+    heaps::main();
+}

@@ -3,7 +3,7 @@
 # Into target/debug, whatever the environment says.
 CARGO_BUILD = env -u CARGO_BUILD_TARGET cargo build --target-dir target
 
-.PHONY: all alloc run gdb layout malloc test help clean
+.PHONY: all alloc run gdb layout malloc bench asm test help clean
 all: alloc
 
 help: ## this list
@@ -27,6 +27,13 @@ malloc: ## see Box, Vec and BTreeMap move the program break
 gdb: alloc ## step through it in gdb, with a guided tour
 	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }
 	gdb -q $${NO_COLOR:+-iex 'set style enabled off'} -x gdb/tour.py ./alloc
+
+bench: ## measure it beside assembly, C and std Rust
+	cargo bench --bench startup
+
+asm: ## show its machine code beside the article's
+	@tests/tools
+	@benches/asm
 
 test: alloc ## test it in both profiles (installs what that needs)
 	@tests/tools

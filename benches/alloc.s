@@ -1,0 +1,28 @@
+# The article's program in assembly: find the program break, move it up by four bytes, store, print, exit. Its steps and
+# nothing more: no answer of the kernel is checked, and nothing is freed.
+
+        .globl _start
+_start:
+# find the program break
+        mov     $12, %rax
+        mov     $0, %rdi
+        syscall
+# move it up by 4 bytes
+        mov     %rax, %rsi
+        mov     %rax, %rdi
+        add     $4, %rdi
+        mov     $12, %rax
+        syscall
+# store something
+        movb    $'H', (%rsi)
+        movb    $'I', 1(%rsi)
+        movb    $'\n', 2(%rsi)
+# print it from there
+        mov     $1, %rax
+        mov     $1, %rdi
+        mov     $3, %rdx
+        syscall
+# exit
+        mov     $60, %rax
+        mov     $0, %rdi
+        syscall

@@ -1,0 +1,77 @@
+//! The benchmark beside assembly, C and std Rust: what it prints for programs, and what it leaves out.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// Builds the benchmark, and returns its program. (To run it by itself leaves cargo's own tools out of the way.)
+fn benchmark() -> String {
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
+    let args = ["bench", "--locked", "--bench", "startup", "--no-run", "--message-format=json", "--target-dir", target];
+    let output = Command::new(env!("CARGO")).args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let messages = messages.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut programs = messages.filter(|message| message["target"]["name"] == "startup");
+    programs.find_map(|message| message["executable"].as_str().map(str::to_string)).unwrap()
+}
+
+fn run(program: &str, set_up: impl FnOnce(&mut Command)) -> Value {
+    let mut command = Command::new(program);
+    command.args(["--json", "--runs", "3"]);
+    set_up(&mut command);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn names(table: &Value) -> Vec<&str> {
+    table["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn measures_all_and_leaves_out_what_cannot_be_built() {
+    let program = benchmark();
+    let table = run(&program, |_| ());
+    let all = ["alloc release", "alloc dev", "assembly", "only exits", "C dynamic", "C static", "Rust std"];
+    assert_eq!(names(&table), all);
+    assert_eq!(table["left_out"], Value::Array(vec![]));
+    for key in ["date", "kernel", "compiler"] {
+        assert!(table[key].as_str().is_some_and(|text| !text.is_empty()), "{key}");
+    }
+    for row in table["rows"].as_array().unwrap() {
+        for key in ["file_bytes", "loaded_bytes", "segments", "page_faults", "system_calls", "instructions"] {
+            assert!(row[key].as_f64().is_some_and(|number| number > 0.0), "{key}: {row}");
+        }
+        for key in ["seconds", "to_assembly", "to_floor"] {
+            let [low, median, high] = ["low", "median", "high"].map(|part| row[key][part].as_f64().unwrap());
+            assert!(0.0 < low && low <= median && median <= high, "{key}: {row}");
+        }
+    }
+    let figure = |name: &str, key: &str| {
+        let rows = table["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).unwrap()[key].as_u64().unwrap()
+    };
+    // Counted by hand in benches/alloc.s and benches/floor.s.
+    assert_eq!((figure("assembly", "instructions"), figure("assembly", "system_calls")), (18, 4));
+    assert_eq!((figure("only exits", "instructions"), figure("only exits", "system_calls")), (3, 1));
+    assert_eq!(figure("alloc release", "system_calls"), 5);
+    let alloc = std::fs::metadata(Path::new(&program).parent().unwrap().join("../alloc")).unwrap();
+    assert_eq!(figure("alloc release", "file_bytes"), alloc.len());
+
+    // Without rustc in the path (but for cargo): its row is left out, and no other.
+    let tools = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let find = |tool: &str| std::env::split_paths(&path).map(|path| path.join(tool)).find(|path| path.exists()).unwrap();
+    for tool in ["as", "cc", "ld", "date", "uname"] {
+        std::os::unix::fs::symlink(find(tool), tools.path().join(tool)).unwrap();
+    }
+    let table = run(&program, |command| _ = command.env("PATH", tools.path()).env("RUSTC", find("rustc")));
+    assert_eq!(names(&table), all[..6]);
+    assert_eq!(table["left_out"], serde_json::json!([{"name": "Rust std", "missing": "rustc"}]));
+    // Without the assembler, nothing can be compared with the assembly program.
+    let nothing = tempfile::tempdir().unwrap();
+    let table = run(&program, |command| _ = command.env("PATH", nothing.path()).env("RUSTC", find("rustc")));
+    assert_eq!(names(&table), all[..2]);
+    assert!(table["rows"][0]["to_assembly"].is_null());
+}

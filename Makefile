@@ -9,29 +9,32 @@ all: alloc
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-alloc: ## build ./alloc, with debug information (as make alone)
+.PHONY: tools
+tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, it drives the linker" >&2; exit 1; }
+
+alloc: tools ## build ./alloc, with debug information (as make alone)
 	$(CARGO_BUILD) --bin alloc
 	@cp target/debug/alloc .
 
 run: alloc ## build it and run it
 	./alloc
 
-layout: ## let a process draw its own virtual memory
-	cargo run --quiet --example layout
+layout: tools ## let a process draw its own virtual memory
+	cargo run --example layout
 
-malloc: ## see Box, Vec and BTreeMap move the program break
-	cargo run --quiet --example malloc --features malloc
+malloc: tools ## see Box, Vec and BTreeMap move the program break
+	cargo run --example malloc --features malloc
 
 gdb: alloc ## step through it in gdb, with a guided tour
 	@command -v gdb >/dev/null || { echo "make: gdb not found: install it (apt-get install gdb)" >&2; exit 1; }
 	gdb -q $${NO_COLOR:+-iex 'set style enabled off'} -x gdb/tour.py ./alloc
 
-bench: ## measure it beside assembly, C and std Rust
+bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup
 
-asm: ## show its machine code beside the article's
+asm: tools ## show its machine code beside the article's
 	@tests/tools
 	@benches/asm
 

@@ -88,7 +88,7 @@ impl LineWriter {
 }
 
 impl fmt::Write for LineWriter {
-    /// Text after the last newline waits for the rest of its line.
+    /// Text after the last newline waits for the rest of its line, and is not written if that never comes.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
             self.line[self.len] = byte;

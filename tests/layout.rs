@@ -54,8 +54,24 @@ fn picture(text: &str) -> Picture {
     let mut edge = 0;
     for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
         assert!(line.chars().count() <= 80, "{line}");
+        let column = |at: usize| line.chars().nth(at);
+        if line.starts_with(' ') || line.starts_with("0x") {
+            // Addresses end in one column, and borders are in another, with a dashed one around nothing.
+            let (is_edge, sides) = (line.contains("0x"), (column(19), column(63)));
+            let dashed = line.chars().skip(59).take(3).all(|c| c == ' ');
+            let expected = if dashed { ["┆", ":"] } else { ["│", "|"] };
+            assert!(
+                if is_edge {
+                    column(18) == Some(' ') && column(17) != Some(' ')
+                } else {
+                    sides.0 == sides.1 && expected.iter().any(|side| side.chars().next() == sides.0)
+                },
+                "{line}"
+            );
+        }
         if let Some((address, rest)) = line.trim_start().strip_prefix("0x").and_then(|line| line.split_once(' ')) {
             edge = u64::from_str_radix(address, 16).unwrap();
+            assert_eq!(edge == 0x7fff_ffff_ffff, rest.contains("end of user memory, 128 TiB"), "{line}");
             edge += u64::from(edge == 0x7fff_ffff_ffff);
             let (ruler, mark) = rest.split_once(['◄', '<']).unwrap_or((rest, ""));
             picture.marks.extend((!mark.is_empty()).then(|| mark.trim().to_string()));
@@ -122,6 +138,19 @@ fn drawn(program: &str, random: bool, set_up: impl Fn(&Stepped)) -> Vec<(Picture
     pictures.into_iter().zip(seen).collect()
 }
 
+#[track_caller]
+fn assert_size(region: &Region) {
+    let (number, unit) = region.size.split_once(' ').unwrap();
+    let size = (region.end - region.start) as f64;
+    if unit == "bytes" {
+        assert_eq!(number.replace(',', "").parse(), Ok(size), "{region:?}");
+    } else {
+        let power = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].iter().position(|name| *name == unit).unwrap() + 1;
+        let number: f64 = number.parse().unwrap();
+        assert!((number - size / 1024_f64.powi(power as i32)).abs() <= 0.0501 && number < 1024.1, "{region:?}");
+    }
+}
+
 /// The picture is of these mappings, all of them, and nothing but them.
 #[track_caller]
 fn assert_agrees(picture: &Picture, maps: &Maps) {
@@ -131,9 +160,7 @@ fn assert_agrees(picture: &Picture, maps: &Maps) {
     }
     for region in regions {
         assert!(region.start < region.end, "{region:?}");
-        if let Some(bytes) = region.size.strip_suffix(" bytes") {
-            assert_eq!(bytes.replace(',', "").parse(), Ok(region.end - region.start), "{region:?}");
-        }
+        assert_size(region);
         let inside: Vec<_> = maps.iter().filter(|(start, end, _)| *start < region.end && region.start < *end).collect();
         if region.rights.is_empty() {
             assert!(inside.is_empty(), "{region:?} is not nothing: {inside:x?}");
@@ -159,6 +186,13 @@ fn assert_story(drawn: &[(Picture, Maps)], program: &str) {
         assert_agrees(picture, maps);
         let bytes = std::fs::read(program).unwrap();
         let file = object::File::parse(&*bytes).unwrap();
+        let label = |label: &str| picture.regions.iter().find(|region| region.label == label).unwrap();
+        assert_eq!(label("read-only data").start, file.symbol_by_name("rodata").unwrap().address());
+        assert_eq!(label(".data").start, file.symbol_by_name("data_start").unwrap().address());
+        assert_eq!(label("code").start, picture.named("start of the program"));
+        // The gap is the largest of what is empty, and right above the heap.
+        let gap = label("the gap");
+        assert!(gap.start - picture.named("program break") < 4096 && gap.end - gap.start > 100 << 40, "{gap:?}");
         for name in ["etext", "edata", "end"] {
             assert_eq!(picture.named(name), file.symbol_by_name(name).unwrap().address(), "{name}");
         }
@@ -243,6 +277,7 @@ fn draws_what_it_knows_without_proc() {
         }
         let start = pictures[0].named("program break");
         assert_eq!([1, 2].map(|n| pictures[n].named("program break")), [start + 4, start]);
+        assert!(pictures[1].regions.iter().any(|region| region.label == "heap" && region.end - region.start == 4));
     }
 }
 
@@ -266,7 +301,7 @@ fn gives_the_memory_back_and_tells_what_failed() {
     let moves: Vec<_> = traced.named("brk").into_iter().filter(|call| call.address(0) != 0).collect();
     assert_eq!(moves[0].address(0), moves[1].address(0) + 4, "given back: {moves:?}");
 
-    for (when, pictures_before) in [("when=3", 1), ("when=5", 2)] {
+    for (when, pictures_before) in [("when=2", 1), ("when=3", 2)] {
         let traced = strace(&program, &["-e", &format!("inject=brk:error=ENOMEM:{when}")], |_| {});
         assert_eq!((traced.stderr(), traced.status()), ("layout: brk: refused\n", EX_OSERR), "{:?}", traced.calls);
         assert_eq!(pictures(traced.stdout()).len(), pictures_before);

@@ -62,7 +62,8 @@ fn measures_all_and_leaves_out_what_cannot_be_built() {
     // Without rustc in the path (but for cargo): its row is left out, and no other.
     let tools = tempfile::tempdir().unwrap();
     let path = std::env::var_os("PATH").unwrap();
-    let find = |tool: &str| std::env::split_paths(&path).map(|path| path.join(tool)).find(|path| path.exists()).unwrap();
+    let find =
+        |tool: &str| std::env::split_paths(&path).map(|path| path.join(tool)).find(|path| path.exists()).unwrap();
     for tool in ["as", "cc", "ld", "date", "uname"] {
         std::os::unix::fs::symlink(find(tool), tools.path().join(tool)).unwrap();
     }

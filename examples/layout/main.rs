@@ -5,8 +5,9 @@
 //! with the program break, and the program itself: zeroed data, data, read-only data, code. What is marked has moved:
 //! the break by exactly 4, while the `[heap]` mapping that comes and goes is a page.
 //!
-//! No number is known beforehand. The break is from `brk`, the parts of the program are from linker.ld, and the mappings
-//! from `/proc/self/maps`. It uses no heap, since that is what it draws.
+//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings from `/proc/self/maps`. Known
+//! beforehand are only the size of a page and where the user's addresses end. It uses no heap, since that is what it
+//! draws. Without `/proc` it draws what it knows by itself, and says what is missing.
 #![no_std]
 #![no_main]
 
@@ -38,14 +39,15 @@ fn story(out: &mut LineWriter) -> Result<(), Error> {
         return Err(Error::Brk); // an error number, from a filter in the kernel's place
     }
     let mut picture = Picture::new(heap_start as usize);
-    picture.draw(out, "Before any allocation");
+    picture.draw(out, heap_start, "Before any allocation");
 
+    let heap_end = heap_start.wrapping_add(4);
     // SAFETY: up, so no memory is taken away.
-    unsafe { move_break(heap_start.wrapping_add(4)) }?;
-    picture.draw(out, "After moving the program break up by 4 bytes");
+    unsafe { move_break(heap_end) }?;
+    picture.draw(out, heap_end, "After moving the program break up by 4 bytes");
 
     // SAFETY: nobody has used the four bytes.
     unsafe { move_break(heap_start) }?;
-    picture.draw(out, "After moving it back down");
+    picture.draw(out, heap_start, "After moving it back down");
     Ok(())
 }

@@ -57,16 +57,20 @@ fn hex(text: &[u8]) -> Option<usize> {
     usize::from_str_radix(str::from_utf8(text).ok()?, 16).ok()
 }
 
-/// Calls `each` with the mappings of this process, from the lowest address up, all of them.
+/// Calls `each` with the mappings of this process, from the lowest address up, all of them. No mapping at all is an
+/// error, since this program is in some.
 pub fn for_each(mut each: impl FnMut(Mapping)) -> Result<(), Errno> {
     let mut file = File::open(c"/proc/self/maps")?;
+    let mut any = Err(Errno::EINVAL);
     while let Some(line) = file.next(b'\n')? {
         each(Mapping::parse(line).ok_or(Errno::EINVAL)?);
+        any = Ok(());
     }
-    Ok(())
+    any
 }
 
-/// Whether the terminal shows more than ASCII: not in the locale `C`, and not if that can't be told.
+/// Whether to draw with more than ASCII: not if the locale is called `C` or `POSIX`, and not if the environment, which
+/// says so, can't be read.
 pub fn is_unicode() -> bool {
     /// The variables that say it, the first one that is set and not empty (man 7 locale).
     const VARIABLES: [&[u8]; 3] = [b"LC_ALL=", b"LC_CTYPE=", b"LANG="];

@@ -3,18 +3,21 @@
 use crate::maps::{self, Mapping};
 use core::fmt::{self, Display, Write};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use program_break::current_break;
 use program_break::stdio::LineWriter;
 use syscalls::Errno;
 
 /// The last address of user memory, as in the article: the lower half of what 48 bits can say.
 pub const TOP: usize = 0x7fff_ffff_ffff;
 
+/// The first address of the kernel's. Between it and the user's last there are none: 48 bits, the highest of them
+/// repeated.
+const KERNEL: usize = 0xffff_8000_0000_0000;
+
 /// The kernel maps whole pages of this size.
 const PAGE: usize = 4096;
 
 /// How wide the picture is, from border to border.
-const WIDTH: usize = 46;
+const WIDTH: usize = 45;
 
 /// The mappings of one reading of the file. If there are more, it is read again for those below.
 static mut WINDOW: [Mapping; 64] = [Mapping::NONE; 64];
@@ -56,26 +59,25 @@ impl Picture {
         Picture { heap_start, unicode: maps::is_unicode(), last: None }
     }
 
-    /// Draws the address space as it is now.
-    pub fn draw(&mut self, out: &mut LineWriter, title: &str) {
+    /// Draws the address space as it is now, with the break where `brk` has just said that it is.
+    pub fn draw(&mut self, out: &mut LineWriter, program_break: *mut u8, title: &str) {
         // A failure to write stays in `out`.
-        let _ = self.try_draw(out, title);
+        let _ = self.try_draw(out, program_break as usize, title);
     }
 
-    fn try_draw(&mut self, out: &mut LineWriter, title: &str) -> fmt::Result {
+    fn try_draw(&mut self, out: &mut LineWriter, program_break: usize, title: &str) -> fmt::Result {
         let number = NUMBER.fetch_add(1, Relaxed);
         writeln!(out, "{}{number}. {title}\n", if number > 1 { "\n" } else { "" })?;
 
-        let mut heap = Heap { program_break: current_break() as usize, mapped: 0 };
+        let mut heap = Heap { program_break, mapped: 0 };
         // SAFETY: there is one thread, and no other reference to it, since this function doesn't call itself.
         #[expect(static_mut_refs, reason = "this one reference")]
         let window = unsafe { &mut WINDOW };
-        let mut missing = None;
-        let mut rows = Rows { out, picture: *self, program_break: heap.program_break, pending: None };
         let mut limit = usize::MAX;
+        let (mut count, missing) = look(limit, self.heap_start, heap.program_break, window);
+        let empty = if missing.is_some() { "not known" } else { "nothing" };
+        let mut rows = Rows { out, picture: *self, program_break: heap.program_break, empty, pending: None };
         loop {
-            let (count, failure) = look(limit, self.heap_start, heap.program_break, window);
-            missing = missing.or(failure);
             let highest = count.saturating_sub(window.len())..count;
             for n in highest.clone().rev() {
                 let mapping = &window[n % window.len()];
@@ -88,6 +90,8 @@ impl Picture {
             if highest.start == 0 {
                 break;
             }
+            // Nothing is mapped or unmapped in between, so this is the same list.
+            (count, _) = look(limit, self.heap_start, heap.program_break, window);
         }
         rows.finish()?;
         self.remark(out, heap, missing)?;
@@ -104,12 +108,11 @@ impl Picture {
                 let moved = heap.program_break.wrapping_sub(last.program_break) as isize;
                 writeln!(out, "The program break has moved by {moved:+}.")?;
                 match (last.mapped, heap.mapped) {
-                    (0, 0) => {}
-                    (0, new) => {
+                    (0, new @ 1..) => {
                         writeln!(out, "The mapping [heap] has come, {}: the kernel maps whole pages.", Size(new))?
                     }
-                    (old, 0) => writeln!(out, "The mapping [heap] has gone, all of its {}.", Size(old))?,
-                    (_, same) => writeln!(out, "The mapping [heap] has {}.", Size(same))?,
+                    (old @ 1.., 0) => writeln!(out, "The mapping [heap] has gone, all of its {}.", Size(old))?,
+                    _ => {}
                 }
             }
         }
@@ -137,14 +140,14 @@ fn look(limit: usize, heap_start: usize, program_break: usize, window: &mut [Map
     };
     let Err(errno) = maps::for_each(&mut take) else { return (count, None) };
 
-    // What the process knows by itself. It runs on a page of the stack.
+    // What the process knows by itself: whole pages, as the kernel maps them. It runs on one of the stack.
     let page = (&raw const errno).addr() / PAGE * PAGE;
     let [start, _, text_end, data, _, end] = parts();
     count = 0;
     for (start, end, name) in [
-        (start, text_end, ""),
-        (data, end, ""),
-        (heap_start, program_break, ""),
+        (start, text_end.next_multiple_of(PAGE), ""),
+        (data / PAGE * PAGE, end.next_multiple_of(PAGE), ""),
+        (heap_start, program_break.next_multiple_of(PAGE), if program_break > heap_start { "[heap]" } else { "" }),
         (page, page + PAGE, "stack, a page of it"),
     ] {
         if start < end && end <= limit {
@@ -178,6 +181,8 @@ struct Rows<'a> {
     out: &'a mut LineWriter,
     picture: Picture,
     program_break: usize,
+    /// What is said of addresses without a mapping.
+    empty: &'static str,
     /// The last region, which isn't drawn yet, as the next one may continue it.
     pending: Option<Mapping>,
 }
@@ -187,14 +192,19 @@ impl Rows<'_> {
     fn mapping(&mut self, mapping: &Mapping) -> fmt::Result {
         let mut above = self.pending.map_or(TOP + 1, |last| last.start);
         if above > TOP + 1 && mapping.end <= TOP + 1 {
-            self.region(Mapping::new(TOP + 1, above, NOTHING, "the kernel's half"))?;
+            self.region(Mapping::new(KERNEL, above, NOTHING, "the kernel's half"))?;
+            self.region(Mapping::new(TOP + 1, KERNEL, NOTHING, "no addresses"))?;
             above = TOP + 1;
         }
         if above > mapping.end {
             // The heap is there also when it is empty and so has no mapping.
             let program_break = self.program_break.clamp(mapping.end, above);
-            self.region(Mapping::new(program_break, above, NOTHING, "nothing"))?;
-            self.region(Mapping::new(mapping.end, program_break, NOTHING, "nothing"))?;
+            // What is right above the heap is for the heap to grow into.
+            let is_gap = program_break.max(mapping.end) == self.program_break.next_multiple_of(PAGE)
+                || program_break == self.program_break;
+            let name = if is_gap { "the gap" } else { self.empty };
+            self.region(Mapping::new(program_break, above, NOTHING, name))?;
+            self.region(Mapping::new(mapping.end, program_break, NOTHING, self.empty))?;
         }
         let [start, rodata, text_end, data, data_end, end] = parts();
         let heap = (self.picture.heap_start, self.program_break);
@@ -272,7 +282,7 @@ impl Rows<'_> {
         let mut width = 0;
         let [start, _, text_end, _, data_end, end] = parts();
         let names = [
-            (TOP + 1, "end of user memory"),
+            (TOP + 1, "end of user memory, 128 TiB"),
             (self.program_break, "program break"),
             (self.picture.heap_start, "heap start"),
             (end, "end"),

@@ -16,6 +16,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
 use spinning_top::RawSpinlock;
 use talc::TalcLock;
+use talc::base::CHUNK_UNIT;
 use talc::base::{Talc, binning::Binning};
 
 /// The kernel maps memory by the page, in bytes.
@@ -58,12 +59,7 @@ impl Source {
         self.calls += 1;
         let start = current_break();
         for bytes in [bytes.max(STEP).max(self.size / 16), bytes] {
-            let end = (start as usize).checked_add(bytes)?.checked_next_multiple_of(PAGE)?;
-            // An allocation is at most `isize::MAX` bytes, and so is what the kernel may be asked for.
-            if end > isize::MAX as usize {
-                continue;
-            }
-            let end = start.with_addr(end);
+            let end = start.with_addr(start.addr().checked_add(bytes)?.checked_next_multiple_of(PAGE)?);
             self.calls += 1;
             // SAFETY: up, so no memory is taken away.
             if unsafe { move_break(end) }.is_ok() {
@@ -75,19 +71,29 @@ impl Source {
         None
     }
 
-    /// Moves the break down to `address`, if it is where this source left it. Returns where the memory ends now.
+    /// Whether the break is where this source left it: so that new memory would continue its own.
+    pub fn is_last(&mut self) -> bool {
+        self.calls += 1;
+        current_break() == self.end
+    }
+
+    /// Moves the break down to `address`, if it is where this source left it. Returns whether it did.
     ///
     /// # Safety
     ///
     /// The memory from `address` up to that end is this source's, and isn't used again.
-    pub unsafe fn shrink(&mut self, address: *mut u8) -> *mut u8 {
-        self.calls += 2;
+    pub unsafe fn shrink(&mut self, address: *mut u8) -> bool {
+        if !self.is_last() {
+            return false;
+        }
+        self.calls += 1;
         // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is its end.
-        if current_break() == self.end && unsafe { move_break(address) }.is_ok() {
+        let moved = unsafe { move_break(address) }.is_ok();
+        if moved {
             self.size -= self.end.addr() - address.addr();
             self.end = address;
         }
-        self.end
+        moved
     }
 
     /// Where this source left the break; null before the first time.
@@ -115,12 +121,12 @@ struct Break {
     /// else has moved the break in between.)
     top: Option<NonNull<u8>>,
     /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but for
-    /// talc's notes in the last [`NOTES`] bytes.
+    /// talc's note at the very end, which is no part of any block.
     fresh: usize,
 }
 
-/// The most that talc writes beside an allocation, or at the ends of a heap, in bytes: it is four words and alignment.
-const NOTES: usize = 4 * talc::base::CHUNK_UNIT;
+/// The most that talc writes behind a block, or where a heap starts, in bytes: four words, and alignment.
+const NOTES: usize = 4 * CHUNK_UNIT;
 
 impl Break {
     /// Takes note that memory up to the address `end` is in use.
@@ -137,7 +143,16 @@ unsafe impl talc::source::Source for Break {
     const TRACK_HEAP_END: bool = true;
 
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(NOTES).ok_or(())?;
+        let mut bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(NOTES).ok_or(())?;
+        match talc.source.top {
+            // What is free at the top counts, if the new memory continues it.
+            Some(top) if talc.source.source.is_last() => {
+                // SAFETY: `top` is the end of a heap.
+                let free = top.addr().get() - unsafe { talc.reserved(top) }.up_to.addr().get();
+                bytes = bytes.saturating_sub(free).max(PAGE);
+            }
+            _ => bytes = bytes.checked_add(talc::min_first_heap_size::<B>()).ok_or(())?,
+        }
         let (start, end) = talc.source.source.grow(bytes).ok_or(())?;
         match talc.source.top {
             Some(top) if top.as_ptr() == start => {
@@ -150,7 +165,9 @@ unsafe impl talc::source::Source for Break {
                 let top = unsafe { talc.claim(start, end.addr() - start.addr()) }.ok_or(())?;
                 talc.source.top = Some(top);
                 // SAFETY: `top` is the end of a heap.
-                talc.source.fresh = unsafe { talc.reserved(top) }.up_to.addr().get() + NOTES;
+                let used = unsafe { talc.reserved(top) }.up_to.addr().get() + NOTES;
+                // The first page may have been somebody else's, up to its middle.
+                talc.source.fresh = used.max(start.addr().next_multiple_of(PAGE));
             }
         }
         Ok(())
@@ -163,9 +180,14 @@ unsafe impl talc::source::Source for Break {
         }
         let keep = free.map_addr(|free| (free + STEP).next_multiple_of(PAGE));
         // SAFETY: talc says that from `free` up nothing is in use.
-        let heap_end = unsafe { self.source.shrink(keep) };
-        self.top = NonNull::new(heap_end);
-        heap_end
+        if unsafe { self.source.shrink(keep) } {
+            self.top = NonNull::new(keep);
+            keep
+        } else {
+            // Somebody else's memory is above it, most likely for ever: not to be asked about each time.
+            self.top = None;
+            heap_end
+        }
     }
 }
 
@@ -210,14 +232,10 @@ unsafe impl GlobalAlloc for Heap {
         let Some(block) = (unsafe { talc.allocate(layout) }) else { return null_mut() };
         let (start, size) = (block.addr().get(), layout.size());
         let used = talc.source.fresh.saturating_sub(start).min(size);
-        let last = size.saturating_sub(NOTES).max(used);
         talc.source.used(start + size);
         drop(talc);
-        // SAFETY: both parts are in the new block.
-        unsafe {
-            block.as_ptr().write_bytes(0, used);
-            block.as_ptr().add(last).write_bytes(0, size - last);
-        }
+        // SAFETY: this is in the new block.
+        unsafe { block.as_ptr().write_bytes(0, used) };
         block.as_ptr()
     }
 
@@ -232,11 +250,11 @@ unsafe impl GlobalAlloc for Heap {
         // SAFETY: the caller has it from here, with this layout. (It holds for all that follows.)
         let mut is_done = unsafe { talc.try_realloc_in_place(block, layout, new_size) };
         if !is_done && let Some(top) = talc.source.top {
-            let end = block.addr() + layout.size();
             // SAFETY: it is the end of a heap.
             let last = unsafe { talc.reserved(top) }.up_to.addr().get();
-            // Between the last block and the end of its memory is at most a note of talc's.
-            if (end..end + NOTES).contains(&last) {
+            // A block starts at a multiple of talc's unit, and behind it is a word of talc's.
+            let end = (block.addr() + layout.size() + size_of::<usize>()).next_multiple_of(CHUNK_UNIT);
+            if end == last && talc.source.source.is_last() {
                 let more = Layout::from_size_align(new_size - layout.size(), 1);
                 // SAFETY: as above.
                 is_done = more.is_ok_and(|more| <Break as talc::source::Source>::acquire(&mut talc, more).is_ok())

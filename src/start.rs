@@ -59,12 +59,12 @@ macro_rules! report {
     };
 }
 
-/// Ends the program ([`exit(2)`]). `status` is what its parent sees: 0 for success, or one of the `EX_` constants.
+/// Ends the program ([`exit(2)`]; of several threads, the one that calls it). `status` is what its parent sees: 0 for success, or one of the `EX_` constants.
 ///
 /// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub fn exit(status: i32) -> ! {
-    // SAFETY: `exit` takes the status in edi and doesn't return. The program has one thread, which it ends.
+    // SAFETY: `exit` takes the status in edi and doesn't return.
     unsafe {
         asm!(
             "mov eax, {exit}",
@@ -121,15 +121,23 @@ pub fn panic(name: &str, info: &PanicInfo) -> ! {
     #[cfg(feature = "malloc")]
     if let Some(bytes) = out_of_memory(info) {
         let _ = writeln!(Complaint, "{name}out of memory: {bytes} bytes asked");
-        exit(EX_OSERR)
+        exit_group(EX_OSERR)
     }
     // `Complaint` never fails.
     let _ = writeln!(Complaint, "{name}{info}");
-    exit(EX_SOFTWARE)
+    exit_group(EX_SOFTWARE)
+}
+
+/// Ends the program, in whichever thread the panic is: `exit` ends a single one.
+fn exit_group(status: i32) -> ! {
+    // SAFETY: it doesn't return.
+    unsafe {
+        asm!("syscall", in("eax") Sysno::exit_group as u32, in("edi") status, options(noreturn, nostack));
+    }
 }
 
 /// How many bytes couldn't be had, if that is why there is a panic. Stable Rust has no other way to know: without std,
-/// [`handle_alloc_error`] is a panic with a message that its documentation gives.
+/// [`handle_alloc_error`] is a panic, with this message since Rust 1.68. (A test watches it.)
 ///
 /// [`handle_alloc_error`]: https://doc.rust-lang.org/alloc/alloc/fn.handle_alloc_error.html
 #[cfg(feature = "malloc")]

@@ -1,5 +1,5 @@
-//! `program_break::malloc::Heap` under std: its blocks, checked against a model; in four threads; and beside glibc's
-//! malloc, which moves the break too. Run by `make test`, with the feature `malloc`.
+//! `program_break::malloc::Heap` under std: its blocks, checked against a model; and in four
+//! threads. Run by `make test`, with the feature `malloc`.
 
 use program_break::malloc::Heap;
 use proptest::prelude::*;
@@ -65,22 +65,9 @@ impl Drop for Block {
 
 #[derive(Debug, Clone)]
 enum Step {
-    New {
-        size: usize,
-        align: u32,
-        zeroed: bool,
-    },
-    Resize {
-        which: prop::sample::Index,
-        size: usize,
-    },
-    Drop {
-        which: prop::sample::Index,
-    },
-    /// Somebody else's memory, from the same break.
-    Foreign {
-        size: usize,
-    },
+    New { size: usize, align: u32, zeroed: bool },
+    Resize { which: prop::sample::Index, size: usize },
+    Drop { which: prop::sample::Index },
 }
 
 /// Mostly small, and now and then as much as a MiB.
@@ -93,7 +80,6 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (size(), 0..=13_u32, any::<bool>()).prop_map(|(size, align, zeroed)| Step::New { size, align, zeroed }),
         4 => (any::<prop::sample::Index>(), size()).prop_map(|(which, size)| Step::Resize { which, size }),
         7 => any::<prop::sample::Index>().prop_map(|which| Step::Drop { which }),
-        1 => (1..300_000_usize).prop_map(|size| Step::Foreign { size }),
     ]
 }
 
@@ -101,7 +87,6 @@ fn step() -> impl Strategy<Value = Step> {
 /// or the heap notes something in one of them, it is seen.
 fn run(steps: &[Step]) {
     let mut blocks: Vec<Block> = vec![];
-    let mut foreign: Vec<Vec<u8>> = vec![];
     for (n, step) in steps.iter().enumerate() {
         match step {
             Step::New { size, align, zeroed } => {
@@ -109,14 +94,10 @@ fn run(steps: &[Step]) {
             }
             Step::Resize { which, size } if !blocks.is_empty() => which.get_mut(&mut blocks).resize(*size),
             Step::Drop { which } if !blocks.is_empty() => drop(blocks.swap_remove(which.index(blocks.len()))),
-            Step::Foreign { size } => foreign.push(vec![n as u8; *size]),
             Step::Resize { .. } | Step::Drop { .. } => {}
         }
     }
     blocks.iter_mut().for_each(Block::check);
-    for bytes in &foreign {
-        assert!(bytes.iter().all(|byte| *byte == bytes[0]), "somebody else's memory has been written to");
-    }
 }
 
 proptest! {

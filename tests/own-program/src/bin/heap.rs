@@ -35,37 +35,39 @@ impl Random {
     }
 }
 
-/// Each block is full of its own number.
-fn check(block: &[u8]) {
-    assert!(block.iter().all(|byte| *byte == block[0]), "a block of {} has been overwritten", block.len());
+/// Each block is full of a number, which is known beside it.
+#[track_caller]
+fn check(block: &[u8], number: u8) {
+    assert!(block.iter().all(|byte| *byte == number), "a block of {} bytes has been overwritten", block.len());
 }
 
 fn steps(count: usize, random: &mut Random) {
-    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    let mut blocks: Vec<(Vec<u8>, u8)> = Vec::new();
     for step in 0..count {
+        let number = step as u8;
         match random.below(5) {
             0 | 1 => {
                 let mut block = alloc::vec![0; random.size()];
-                check(&block);
-                block.fill(step as u8);
-                blocks.push(block);
+                check(&block, 0);
+                block.fill(number);
+                blocks.push((block, number));
             }
             2 if !blocks.is_empty() => {
                 let which = random.below(blocks.len());
-                let block = &mut blocks[which];
-                let size = random.size();
-                block.resize(size.max(1), block[0]);
+                let (block, number) = &mut blocks[which];
+                block.resize(random.size(), *number);
                 block.shrink_to_fit();
-                check(block);
+                check(block, *number);
             }
             _ if blocks.len() > 100 || step % 3 == 0 && !blocks.is_empty() => {
                 let which = random.below(blocks.len());
-                check(&blocks.swap_remove(which));
+                let (block, number) = blocks.swap_remove(which);
+                check(&block, number);
             }
             _ => {}
         }
     }
-    blocks.iter().for_each(|block| check(block));
+    blocks.iter().for_each(|(block, number)| check(block, *number));
 }
 
 fn moved(from: usize) -> usize {
@@ -75,7 +77,16 @@ fn moved(from: usize) -> usize {
 extern "C" fn main() -> ! {
     let mut out = LineWriter::new(STDOUT);
     let _ = writeln!(out, "seed {SEED:#x}");
-    let start = current_break() as usize;
+    let start = current_break();
+    // Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new.
+    // SAFETY: up, and back down to bytes that are not used again.
+    unsafe {
+        move_break(start.wrapping_add(4096)).unwrap();
+        start.write_bytes(9, 4096);
+        move_break(start.wrapping_add(8)).unwrap();
+    }
+    check(&alloc::vec![0; 2500], 0);
+    let start = start as usize;
     let mut random = Random(SEED);
     steps(1_000_000, &mut random);
     let _ = writeln!(out, "kept {}", moved(start));
@@ -95,7 +106,7 @@ extern "C" fn main() -> ! {
     };
     let mut zeroed: Vec<u8> = alloc::vec![0; 8 << 20];
     let _ = writeln!(out, "few pages touched {}", pages(&zeroed) < 200);
-    check(&zeroed);
+    check(&zeroed, 0);
     zeroed.fill(1);
     drop((top, zeroed));
 
@@ -117,14 +128,30 @@ extern "C" fn main() -> ! {
         blocks.push(block);
     };
     let _ = writeln!(out, "refused {}", refused.capacity() == 0 && (10..30).contains(&blocks.len()));
-    blocks.iter().for_each(|block| check(block));
+    blocks.iter().for_each(|block| check(block, 7));
     blocks.truncate(5);
     let mut again = Vec::<u8>::new();
     let _ = writeln!(out, "and on {}", again.try_reserve_exact(100_000).is_ok());
     limit(u64::MAX);
     drop((blocks, again));
+    // A limit that leaves room for what is asked, and not for a sixteenth of all.
+    let large: Vec<u8> = Vec::with_capacity(32 << 20);
+    limit(moved(start) as u64 + 400_000);
+    let _ = writeln!(out, "and as much as there is {}", Vec::<u8>::new().try_reserve_exact(500_000).is_err());
+    let mut fits = Vec::<u8>::new();
+    let _ = writeln!(out, "to the last {}", fits.try_reserve_exact(300_000).is_ok());
+    limit(u64::MAX);
+    drop((large, fits));
+    // A block below another one can't grow in place, and the heap doesn't grow in vain for it.
+    let mut below: Vec<u8> = Vec::with_capacity(20 << 20);
+    let above = alloc::boxed::Box::new([1_u8; 20]);
+    limit(moved(start) as u64 + (45 << 20));
+    let _ = writeln!(out, "not in vain {}", below.try_reserve_exact(40 << 20).is_ok());
+    limit(u64::MAX);
+    drop((below, above));
 
     // Somebody else moves the break up, and the heap leaves that alone.
+    let top: Vec<u8> = Vec::with_capacity(1 << 20);
     let foreign = current_break();
     // SAFETY: up, and then only these bytes are used.
     let bytes = unsafe {
@@ -132,6 +159,9 @@ extern "C" fn main() -> ! {
         core::slice::from_raw_parts_mut(foreign, 5000)
     };
     bytes.fill(9);
+    // Free memory below it stays where it is.
+    drop(top);
+    let _ = writeln!(out, "left alone {}", current_break() == foreign.wrapping_add(5000));
     steps(100_000, &mut random);
     let end = current_break();
     let _ = writeln!(out, "apart {}", bytes.iter().all(|byte| *byte == 9) && end as usize >= foreign as usize + 5000);

@@ -154,11 +154,19 @@ fn quiet(program: &Path) -> Command {
     command
 }
 
-/// Runs all rows in turn, `runs` times, after a warm-up of a tenth of that.
+/// Runs all rows in turn, `runs` times, after a warm-up of a tenth of that. Each turn is in another order, as what a
+/// large program leaves in the caches is the next one's loss.
 fn measure(rows: &mut [Row], runs: usize) {
     let bar = progress(runs);
+    let mut order: Vec<_> = (0..rows.len()).collect();
+    let mut random = 0x5eed_usize;
     for run in 0..runs + runs / 10 {
-        for row in &mut *rows {
+        for n in (1..order.len()).rev() {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); // Knuth's MMIX
+            order.swap(n, (random >> 33) % (n + 1));
+        }
+        for row in &order {
+            let row = &mut rows[*row];
             let mut command = quiet(&row.program);
             let start = Instant::now();
             let status = command.status().expect("it starts");

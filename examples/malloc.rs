@@ -6,6 +6,10 @@
 #![no_std]
 #![no_main]
 
+// As `cargo test` builds it.
+#[cfg(panic = "unwind")]
+extern crate personality as _;
+
 extern crate alloc;
 
 use alloc::boxed::Box;

@@ -11,6 +11,10 @@
 #![no_std]
 #![no_main]
 
+// As `cargo test` builds it.
+#[cfg(panic = "unwind")]
+extern crate personality as _;
+
 mod maps;
 mod picture;
 

@@ -35,11 +35,11 @@ bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup
 
 asm: tools ## show its machine code beside the article's
-	@tests/tools
+	@tests/tools asm gdb:gdb objdump:binutils
 	@benches/asm
 
 test: alloc ## test it in both profiles (installs what that needs)
-	@tests/tools
+	@tests/tools test gdb:gdb strace:strace as:binutils objdump:binutils script:bsdutils
 	cargo test
 	cargo test --release
 	cargo test --no-default-features --features malloc --test heap

@@ -3,8 +3,9 @@
 //!
 //! All rows are built and measured in one run. Wall time is from the start of the process to its end, all rows in turn,
 //! again and again; the ratios are to the assembly program and to the floor in the same turn. Instructions are counted
-//! by single steps from the first to the last, so the figure is the same on every machine; page faults and system calls
-//! are counted in the same way, from the first instruction on.
+//! by single steps from the first to the last, so that the figure of a program without a C library is the same on every
+//! machine and every day. Page faults (those without reading a disk) and system calls are counted from the first
+//! instruction on, too: what the kernel does before that is the same for all.
 
 mod common;
 
@@ -35,8 +36,8 @@ struct Row {
     seconds: Vec<f64>,
 }
 
-/// Builds the rows. The other list: what is left out, and for want of which tool.
-fn build(directory: &Path) -> (Vec<Row>, Vec<(&'static str, &'static str)>) {
+/// Builds the rows. The other list: what is left out, which tool it is for, and why.
+fn build(directory: &Path) -> (Vec<Row>, Vec<(&'static str, String, &'static str)>) {
     let source = |name: &str| format!("{}/benches/{name}", env!("CARGO_MANIFEST_DIR"));
     let out = |name: &str| directory.join(name).to_str().expect("UTF-8").to_string();
     let dev = directory.join("../../debug/alloc");
@@ -65,17 +66,30 @@ fn build(directory: &Path) -> (Vec<Row>, Vec<(&'static str, &'static str)>) {
         ),
     ];
     let (mut rows, mut left_out) = (vec![], vec![]);
+    let bar = progress(commands.len());
     'rows: for (name, program, commands) in commands {
         for command in commands {
-            let tool = ["cargo", "as", "ld", "cc", "rustc"].into_iter().find(|tool| command[0].ends_with(tool));
-            let tool = tool.expect("one of these");
-            if !Command::new(&command[0]).args(&command[1..]).status().is_ok_and(|status| status.success()) {
-                left_out.push((name, tool));
-                continue 'rows;
+            let tool = Path::new(&command[0]).file_name().and_then(|name| name.to_str()).expect("a name").to_string();
+            // Wherever the environment wants to have it, this one is for the usual place.
+            let mut tool_run = Command::new(&command[0]);
+            match tool_run.args(&command[1..]).env_remove("CARGO_BUILD_TARGET").output() {
+                Ok(output) if output.status.success() => {}
+                Ok(output) => {
+                    bar.suspend(|| eprint!("{}", String::from_utf8_lossy(&output.stderr)));
+                    left_out.push((name, tool, "not able to build it"));
+                    continue 'rows;
+                }
+                Err(_) => {
+                    left_out.push((name, tool, "missing"));
+                    continue 'rows;
+                }
             }
         }
+        bar.set_message(format!("looking at {name}"));
         rows.push(look(name, program));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     (rows, left_out)
 }
 
@@ -133,7 +147,6 @@ fn follow(program: &Path, resume: impl Fn(Pid, Option<nix::sys::signal::Signal>)
         match wait::waitpid(pid, None).expect("traced") {
             wait::WaitStatus::PtraceEvent(..) => faults = minor_faults(pid) - before,
             wait::WaitStatus::Exited(..) => break,
-            _ if faults > 0 || stops == usize::MAX => {}
             _ => stops += 1,
         }
     }
@@ -157,7 +170,7 @@ fn quiet(program: &Path) -> Command {
 /// Runs all rows in turn, `runs` times, after a warm-up of a tenth of that. Each turn is in another order, as what a
 /// large program leaves in the caches is the next one's loss.
 fn measure(rows: &mut [Row], runs: usize) {
-    let bar = progress(runs);
+    let bar = progress(runs + runs / 10);
     let mut order: Vec<_> = (0..rows.len()).collect();
     let mut random = 0x5eed_usize;
     for run in 0..runs + runs / 10 {
@@ -176,9 +189,7 @@ fn measure(rows: &mut [Row], runs: usize) {
                 row.seconds.push(seconds);
             }
         }
-        if run >= runs / 10 {
-            bar.inc(1);
-        }
+        bar.inc(1);
     }
     bar.finish_and_clear();
 }
@@ -207,12 +218,14 @@ fn main() -> Result<(), lexopt::Error> {
         }
     }
 
+    let runs = runs.max(1);
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("startup");
     std::fs::create_dir_all(&directory).expect("a directory to build in");
     let (mut rows, left_out) = build(&directory);
     measure(&mut rows, runs);
 
-    let made_on = [said("date", &["+%F"]), said("uname", &["-sr"]), said("rustc", &["--version"])];
+    let compiler = std::env::var("RUSTC").unwrap_or("rustc".into());
+    let made_on = [said("date", &["+%F"]), said("uname", &["-sr"]), said(&compiler, &["--version"])];
     if as_json {
         let quartiles =
             |of: Option<Quartiles>| of.map(|of| json!({"low": of.low, "median": of.median, "high": of.high}));
@@ -224,7 +237,8 @@ fn main() -> Result<(), lexopt::Error> {
                 "to_assembly": quartiles(ratio(&rows, row, ASSEMBLY)), "to_floor": quartiles(ratio(&rows, row, FLOOR)),
             })
         };
-        let left_out: Vec<Value> = left_out.iter().map(|(row, tool)| json!({"name": row, "missing": tool})).collect();
+        let left_out: Vec<Value> =
+            left_out.iter().map(|(row, tool, why)| json!({"name": row, "tool": tool, "why": why})).collect();
         let [date, kernel, compiler] = made_on;
         println!(
             "{:#}",
@@ -253,8 +267,8 @@ fn main() -> Result<(), lexopt::Error> {
             row.name, row.file, row.loaded, row.segments, row.faults, row.calls, row.instructions
         );
     }
-    for (row, tool) in left_out {
-        println!("{row}: left out, since {tool} is missing or fails");
+    for (row, tool, why) in left_out {
+        println!("{row}: left out: {tool} is {why}");
     }
     Ok(())
 }

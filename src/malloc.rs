@@ -56,8 +56,18 @@ impl Source {
     ///
     /// None if the kernel refuses. Nothing has changed then.
     pub fn grow(&mut self, bytes: usize) -> Option<(*mut u8, *mut u8)> {
+        let start = self.now();
+        self.grow_from(start, bytes)
+    }
+
+    /// Where the break is now.
+    fn now(&mut self) -> *mut u8 {
         self.calls += 1;
-        let start = current_break();
+        current_break()
+    }
+
+    /// [`grow`](Self::grow), from `start`, where the break is now.
+    fn grow_from(&mut self, start: *mut u8, bytes: usize) -> Option<(*mut u8, *mut u8)> {
         for bytes in [bytes.max(STEP).max(self.size / 16), bytes] {
             let end = start.with_addr(start.addr().checked_add(bytes)?.checked_next_multiple_of(PAGE)?);
             self.calls += 1;
@@ -71,19 +81,13 @@ impl Source {
         None
     }
 
-    /// Whether the break is where this source left it: so that new memory would continue its own.
-    pub fn is_last(&mut self) -> bool {
-        self.calls += 1;
-        current_break() == self.end
-    }
-
     /// Moves the break down to `address`, if it is where this source left it. Returns whether it did.
     ///
     /// # Safety
     ///
     /// The memory from `address` up to that end is this source's, and isn't used again.
     pub unsafe fn shrink(&mut self, address: *mut u8) -> bool {
-        if !self.is_last() {
+        if self.now() != self.end {
             return false;
         }
         self.calls += 1;
@@ -143,34 +147,8 @@ unsafe impl talc::source::Source for Break {
     const TRACK_HEAP_END: bool = true;
 
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let mut bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(NOTES).ok_or(())?;
-        match talc.source.top {
-            // What is free at the top counts, if the new memory continues it.
-            Some(top) if talc.source.source.is_last() => {
-                // SAFETY: `top` is the end of a heap.
-                let free = top.addr().get() - unsafe { talc.reserved(top) }.up_to.addr().get();
-                bytes = bytes.saturating_sub(free).max(PAGE);
-            }
-            _ => bytes = bytes.checked_add(talc::min_first_heap_size::<B>()).ok_or(())?,
-        }
-        let (start, end) = talc.source.source.grow(bytes).ok_or(())?;
-        match talc.source.top {
-            Some(top) if top.as_ptr() == start => {
-                // SAFETY: `top` is the end of a heap, and the new memory continues it.
-                talc.source.top = Some(unsafe { talc.extend(top, end) });
-                talc.source.fresh = start.addr() + NOTES;
-            }
-            _ => {
-                // SAFETY: the memory is new, readable and writable.
-                let top = unsafe { talc.claim(start, end.addr() - start.addr()) }.ok_or(())?;
-                talc.source.top = Some(top);
-                // SAFETY: `top` is the end of a heap.
-                let used = unsafe { talc.reserved(top) }.up_to.addr().get() + NOTES;
-                // The first page may have been somebody else's, up to its middle.
-                talc.source.fresh = used.max(start.addr().next_multiple_of(PAGE));
-            }
-        }
-        Ok(())
+        let start = talc.source.source.now();
+        acquire_from(talc, start, layout)
     }
 
     unsafe fn resize(&mut self, free: *mut u8, heap_end: *mut u8, _: bool) -> *mut u8 {
@@ -189,6 +167,38 @@ unsafe impl talc::source::Source for Break {
             heap_end
         }
     }
+}
+
+/// Gets memory for an allocation, from `start`, where the break is now.
+fn acquire_from<B: Binning>(talc: &mut Talc<Break, B>, start: *mut u8, layout: Layout) -> Result<(), ()> {
+    let mut bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(NOTES).ok_or(())?;
+    match talc.source.top {
+        // What is free at the top counts, if the new memory continues it.
+        Some(top) if top.as_ptr() == start => {
+            // SAFETY: `top` is the end of a heap.
+            let free = top.addr().get() - unsafe { talc.reserved(top) }.up_to.addr().get();
+            bytes = bytes.saturating_sub(free).max(PAGE);
+        }
+        _ => bytes = bytes.checked_add(talc::min_first_heap_size::<B>()).ok_or(())?,
+    }
+    let (start, end) = talc.source.source.grow_from(start, bytes).ok_or(())?;
+    match talc.source.top {
+        Some(top) if top.as_ptr() == start => {
+            // SAFETY: `top` is the end of a heap, and the new memory continues it.
+            talc.source.top = Some(unsafe { talc.extend(top, end) });
+            talc.source.fresh = start.addr() + NOTES;
+        }
+        _ => {
+            // SAFETY: the memory is new, readable and writable.
+            let top = unsafe { talc.claim(start, end.addr() - start.addr()) }.ok_or(())?;
+            talc.source.top = Some(top);
+            // SAFETY: `top` is the end of a heap.
+            let used = unsafe { talc.reserved(top) }.up_to.addr().get() + NOTES;
+            // The first page may have been somebody else's, up to its middle.
+            talc.source.fresh = used.max(start.addr().next_multiple_of(PAGE));
+        }
+    }
+    Ok(())
 }
 
 /// A global allocator on the program break.
@@ -254,10 +264,10 @@ unsafe impl GlobalAlloc for Heap {
             let last = unsafe { talc.reserved(top) }.up_to.addr().get();
             // A block starts at a multiple of talc's unit, and behind it is a word of talc's.
             let end = (block.addr() + layout.size() + size_of::<usize>()).next_multiple_of(CHUNK_UNIT);
-            if end == last && talc.source.source.is_last() {
+            if end == last && talc.source.source.now() == top.as_ptr() {
                 let more = Layout::from_size_align(new_size - layout.size(), 1);
                 // SAFETY: as above.
-                is_done = more.is_ok_and(|more| <Break as talc::source::Source>::acquire(&mut talc, more).is_ok())
+                is_done = more.is_ok_and(|more| acquire_from(&mut talc, top.as_ptr(), more).is_ok())
                     && unsafe { talc.try_grow_in_place(block, layout, new_size) };
             }
         }

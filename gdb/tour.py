@@ -162,14 +162,15 @@ class Story:
 
     def step(self):
         """Which step of the article has been made since the last stop, and a remark. By what the kernel has answered."""
-        story = [call for call in self.calls if (call.name, call.args[0]) != ("write", 2)]
-        if len(story) == 1 == len(self.calls):
-            name, (first, _, third), answer = story[0].name, story[0].args, story[0].answer
+        if len(self.calls) == 1:
+            call = self.calls[0]
+            name, (first, _, third), answer = call.name, call.args, call.answer
             if name == "brk" and first == 0 and answer > 0:
                 return STEPS["find"]
             if name == "brk" and first == answer:
                 return STEPS["up" if answer > self.old_break else "down"]
-            if name == "write" and answer == third:
+            # Not to standard error, which is how a failure is told.
+            if name == "write" and first == 1 and answer == third:
                 return STEPS["print"]
         if not self.calls:
             return STEPS["store"]
@@ -245,9 +246,10 @@ def picture(story):
     kernels = " ".join(name for start, _, name in maps if top <= start < stack[0] and name in ("[vvar]", "[vdso]"))
     edges, lines = {}, []
 
-    def edge(address, label="", note=""):
+    def edge(address, label=""):
         """An address, marked if it is new or has moved since the last picture."""
         edges[label or address] = address
+        note = ""
         if story.drawn:
             before = story.drawn.get(label or address)
             note = "new" if before is None else f"moved by {address - before:+}" if before != address else ""

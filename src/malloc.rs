@@ -106,7 +106,7 @@ impl Source {
     }
 
     /// Whether so much free memory at the top is worth a system call, in bytes.
-    pub fn is_worth_shrinking(&self, free: usize) -> bool {
+    fn is_worth_shrinking(&self, free: usize) -> bool {
         free >= 2 * STEP + self.size / 8
     }
 }

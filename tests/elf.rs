@@ -2,21 +2,14 @@
 
 mod common;
 
-use common::ALLOC;
+use common::{ALLOC, segments};
 use object::elf;
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{ElfFile64, FileHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 fn with_alloc(look: impl FnOnce(&ElfFile64<Endianness>)) {
     let bytes = std::fs::read(ALLOC).unwrap();
     look(&ElfFile64::parse(&*bytes).unwrap());
-}
-
-/// The segments of one type, each as address, size in memory and rights.
-fn segments(file: &ElfFile64<Endianness>, p_type: elf::ProgramType) -> Vec<(u64, u64, elf::ProgramFlags)> {
-    let e = file.endian();
-    let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
-    headers.map(|header| (header.p_vaddr(e), header.p_memsz(e), header.p_flags(e))).collect()
 }
 
 #[test]

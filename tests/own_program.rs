@@ -3,10 +3,10 @@
 mod common;
 
 use common::own_program::{self, build, cargo};
-use common::{EX_SOFTWARE, status};
+use common::{EX_SOFTWARE, segments, status};
 use object::Endianness;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
-use object::read::elf::{ElfFile64, ProgramHeader};
+use object::read::elf::ElfFile64;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,13 +37,9 @@ fn places_data_apart_from_the_text() {
             let program = programs.join(name);
             let bytes = std::fs::read(&program).unwrap();
             let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
-            let e = file.endian();
-            let load = file.elf_program_headers().iter().filter(|header| header.p_type(e) == PT_LOAD);
-            let pages: Vec<_> = load
-                .map(|header| {
-                    (header.p_flags(e), header.p_vaddr(e) / 4096, (header.p_vaddr(e) + header.p_memsz(e) - 1) / 4096)
-                })
-                .collect();
+            let pages = segments(&file, PT_LOAD).into_iter();
+            let pages: Vec<_> =
+                pages.map(|(start, size, flags)| (flags, start / 4096, (start + size - 1) / 4096)).collect();
             assert_eq!(pages.len(), 2, "{name}, {profile}: {pages:x?}");
             assert_eq!((pages[0].0, pages[1].0), (PF_R | PF_X, PF_R | PF_W), "{name}, {profile}");
             assert!(pages[0].2 < pages[1].1, "a page that both need, {name}, {profile}: {pages:x?}");

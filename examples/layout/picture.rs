@@ -132,13 +132,13 @@ impl Picture {
 /// one up: so that the highest ones stay. Returns how many there are, and why they aren't from the file, if they aren't.
 fn look(limit: usize, heap_start: usize, program_break: usize, window: &mut [Mapping]) -> (usize, Option<Errno>) {
     let mut count = 0;
-    let mut take = |mapping: Mapping| {
+    let mut take = |count: &mut usize, mapping: Mapping| {
         if mapping.end <= limit {
-            window[count % window.len()] = mapping;
-            count += 1;
+            window[*count % window.len()] = mapping;
+            *count += 1;
         }
     };
-    let Err(errno) = maps::for_each(&mut take) else { return (count, None) };
+    let Err(errno) = maps::for_each(|mapping| take(&mut count, mapping)) else { return (count, None) };
 
     // What the process knows by itself: whole pages, as the kernel maps them. It runs on one of the stack.
     let page = (&raw const errno).addr() / PAGE * PAGE;
@@ -150,9 +150,8 @@ fn look(limit: usize, heap_start: usize, program_break: usize, window: &mut [Map
         (heap_start, program_break.next_multiple_of(PAGE), if program_break > heap_start { "[heap]" } else { "" }),
         (page, page + PAGE, "stack, a page of it"),
     ] {
-        if start < end && end <= limit {
-            window[count % window.len()] = Mapping::new(start, end, UNKNOWN, name);
-            count += 1;
+        if start < end {
+            take(&mut count, Mapping::new(start, end, UNKNOWN, name));
         }
     }
     (count, Some(errno))
@@ -200,8 +199,7 @@ impl Rows<'_> {
             // The heap is there also when it is empty and so has no mapping.
             let program_break = self.program_break.clamp(mapping.end, above);
             // What is right above the heap is for the heap to grow into.
-            let is_gap = program_break.max(mapping.end) == self.program_break.next_multiple_of(PAGE)
-                || program_break == self.program_break;
+            let is_gap = [self.program_break, self.program_break.next_multiple_of(PAGE)].contains(&program_break);
             let name = if is_gap { "the gap" } else { self.empty };
             self.region(Mapping::new(program_break, above, NOTHING, name))?;
             self.region(Mapping::new(mapping.end, program_break, NOTHING, self.empty))?;

@@ -5,6 +5,8 @@ pub mod own_program;
 
 use nix::sys::{personality, ptrace, signal, wait};
 use nix::unistd::Pid;
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Endianness, elf};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
 
@@ -183,4 +185,11 @@ impl Stepped {
     pub fn peek(&self, address: u64) -> [u8; 8] {
         ptrace::read(self.0, address as ptrace::AddressType).unwrap().to_ne_bytes()
     }
+}
+
+/// The segments of one type, each as address, size in memory and rights.
+pub fn segments(file: &ElfFile64<Endianness>, p_type: elf::ProgramType) -> Vec<(u64, u64, elf::ProgramFlags)> {
+    let e = file.endian();
+    let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
+    headers.map(|header| (header.p_vaddr(e), header.p_memsz(e), header.p_flags(e))).collect()
 }

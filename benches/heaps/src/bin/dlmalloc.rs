@@ -18,8 +18,9 @@ unsafe impl dlmalloc::Allocator for Break {
 
     fn free_part(&self, start: *mut u8, old: usize, new: usize) -> bool {
         let end = start.wrapping_add(new);
+        let mut source = self.0.lock();
         // SAFETY: dlmalloc doesn't use it any more.
-        start.wrapping_add(old) == self.0.lock().end() && unsafe { self.0.lock().shrink(end) }
+        start.wrapping_add(old) == source.end() && unsafe { source.shrink(end) }
     }
 
     fn free(&self, start: *mut u8, size: usize) -> bool {

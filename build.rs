@@ -1,5 +1,5 @@
-//! Tells cargo how to link the freestanding programs, and them alone: as `rustflags`, these would reach the tests and
-//! this program too, which need a C library.
+//! Tells cargo how to link the freestanding programs, and only them: as `rustflags` in `.cargo/config.toml`, these
+//! arguments would also reach the tests and this program, which need a C library.
 
 use std::env::var;
 
@@ -13,33 +13,33 @@ fn main() {
     }
 
     let here = var("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    let mut flags = vec![
+    let debug = var("DEBUG").expect("cargo sets it") != "false";
+    let mut args = vec![
         // No C library, and not its `_start`.
         "-nostartfiles".to_string(),
         "-nostdlib".to_string(),
         // No dynamic linker, so no relocation while the program starts.
         "-static".to_string(),
         "-no-pie".to_string(),
-        // Some distributions' `cc` asks for one.
+        // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none".to_string(),
+        // The linker script. It is an argument of its own, not behind -Wl, so that a comma or a blank in the path stays a
+        // part of the path.
+        format!("-T{here}/{}", if debug { "debug.ld" } else { "linker.ld" }),
     ];
-    if var("DEBUG").expect("cargo sets it") == "false" {
-        // Local symbols go: among them the file names of what was looked at and not linked. The global ones stay.
-        flags.push("-Wl,--discard-all".to_string());
-    } else {
-        flags.push(format!("-T{here}/unwind.ld"));
+    if !debug {
+        // Local symbols go, such as the names of source files. The global ones stay.
+        args.push("-Wl,--discard-all".to_string());
     }
-    // Behind unwind.ld: a section belongs to the first script that names it. The scripts are arguments of their own,
-    // and not behind -Wl, so that a comma or a blank in the path stays a part of the path.
-    flags.push(format!("-T{here}/linker.ld"));
-    for flag in flags {
-        println!("cargo::rustc-link-arg-bins={flag}");
-        println!("cargo::rustc-link-arg-examples={flag}");
+    for arg in &args {
+        println!("cargo::rustc-link-arg-bins={arg}");
     }
 
-    // A program that depends on this package finds the scripts here: it links with -Tlinker.ld.
+    // Where debug.ld finds linker.ld, here and in packages that depend on this one.
     println!("cargo::rustc-link-search={here}");
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=linker.ld");
-    println!("cargo::rerun-if-changed=unwind.ld");
+    // Cargo gives this to their build scripts, as DEP_PROGRAM_BREAK_LINK_ARGS. No path has the separator in it.
+    println!("cargo::metadata=link-args={}", args.join("\x1f"));
+    for file in ["build.rs", "linker.ld", "debug.ld"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
 }

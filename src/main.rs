@@ -1,40 +1,39 @@
-//! How memory is allocated: ask the kernel to move the program break up, use what lies between the old break and the
-//! new, move it back down. After Graham King's article of that name.
+//! How memory is allocated: ask the kernel to move the program break up, use the memory between the old break and the new
+//! one, move the break back down. After the assembly program in Graham King's article of that name,
+//! <https://darkcoding.net/software/how-memory-is-allocated/>.
 #![no_std]
 #![no_main]
 
-use program_break::{current_break, move_break, report, start::exit, stdio};
+use program_break::{current_break, exit, fail, move_break, stdio};
 
 program_break::entry!(main);
 
 extern "C" fn main() -> ! {
-    // Where does the heap end now? Nothing is on it yet, so this is also where it starts.
+    // Find the program break. Nothing is on the heap yet, so the heap ends where it starts.
     let heap_start = current_break();
 
-    // Allocate: ask the kernel to move the break up by four bytes.
+    // Allocate: ask the kernel to move the break up by four bytes. (As an isize, since an error from -4095 to -1 in place
+    // of the address doesn't overflow that.)
     let heap_end = (heap_start as isize + 4) as *mut u8;
-    // SAFETY: up, so no memory is taken away.
-    if let Err(error) = unsafe { move_break(heap_end) } {
-        exit(report!(error));
-    }
+    // SAFETY: the break moves up, so this takes no memory away.
+    let allocated = unsafe { move_break(heap_end) };
+    let Ok(()) = allocated else { fail!(allocated) };
 
-    // The four bytes between the old break and the new are ours. Store something there.
-    // SAFETY: the kernel has just mapped them, readable, writable and zeroed, and nobody else knows of them.
+    // The four bytes between the old break and the new one are ours. Store three letters and a zero there.
+    // SAFETY: the kernel has just mapped them, readable, writable and zeroed, and nothing else refers to them.
     let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
     *heap = *b"HI\n\0";
 
-    // Print it from there, all but the zero.
-    let [text @ .., _] = heap;
-    let mut status = match stdio::write_all(stdio::STDOUT, text) {
-        Ok(()) => 0,
-        Err(error) => report!(error),
-    };
+    // Print them from there, without the zero.
+    let [text @ .., _zero] = heap;
+    let printed = stdio::write_all(stdio::STDOUT, text);
 
     // Free: move the break back down.
     // SAFETY: `heap` and `text` are not used again.
-    if let Err(error) = unsafe { move_break(heap_start) } {
-        status = report!(error);
-    }
+    let freed = unsafe { move_break(heap_start) };
 
-    exit(status)
+    match (printed, freed) {
+        (Ok(()), Ok(())) => exit(0),
+        _ => fail!(printed, freed),
+    }
 }

@@ -1,48 +1,22 @@
-//! The program break: the first address past the end of the heap. Asking where it is, and moving it.
+//! Level 2: the program break, the first address past the end of the heap. Where it is, and moving it.
 
-use crate::Error;
-use core::arch::asm;
-use syscalls::Sysno;
+use crate::{Error, arch};
+use core::ptr::null_mut;
 
-/// The raw call. Moves the break to `address` and returns it; if the kernel refuses, returns where the break still is.
+/// Returns where the program break is now, which is where the heap ends.
 ///
-/// C's `brk` returns 0 or -1: this is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
-///
-/// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
-#[cfg_attr(not(debug_assertions), inline(always))]
-fn brk(address: *mut u8) -> *mut u8 {
-    let program_break;
-    // SAFETY: `syscall` takes its number in rax and its argument in rdi, answers in rax, and leaves rip in rcx and
-    // rflags in r11; the stack is not touched. Memory that a lower break takes away is `move_break`'s caller's concern.
-    unsafe {
-        asm!(
-            "mov eax, {brk}", // writing eax clears the upper half of rax
-            "syscall",
-            brk = const Sysno::brk as u32,
-            in("rdi") address,
-            lateout("rax") program_break,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    program_break
-}
-
-/// Where the program break is now: the end of the heap.
-///
-/// The kernel always tells. A filter in its place (seccomp) could answer with an error, as a number from -4095 to -1.
-/// That needs no check of its own: it is above all user memory, and a few bytes up from it is either still there or near
-/// address 0, so that [`move_break`] is refused.
-#[cfg_attr(not(debug_assertions), inline(always))]
+/// The kernel never fails at this. A filter of system calls (seccomp) may return an error in its place, as a number from
+/// -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
+/// [`move_break`] fails.
+#[inline]
 pub fn current_break() -> *mut u8 {
-    // 0 is below every heap, so the kernel refuses it and only answers.
-    brk(core::ptr::null_mut())
+    // SAFETY: address 0 is below every heap. The kernel refuses to move the break there, and returns where it is.
+    unsafe { arch::brk(null_mut()) }
 }
 
 /// Moves the program break to `address`, up to allocate and down to free.
 ///
-/// New memory is zeroed; the kernel maps whole pages (4096 bytes), whatever the address.
+/// New memory is zeroed. The kernel maps whole pages, whatever the address.
 ///
 /// # Errors
 ///
@@ -52,7 +26,8 @@ pub fn current_break() -> *mut u8 {
 /// # Safety
 ///
 /// Nothing between `address` and the old break, if that is higher, may be used again.
-#[cfg_attr(not(debug_assertions), inline(always))]
+#[inline]
 pub unsafe fn move_break(address: *mut u8) -> Result<(), Error> {
-    if brk(address) == address { Ok(()) } else { Err(Error::Brk) }
+    // SAFETY: the caller sees to it.
+    if unsafe { arch::brk(address) } == address { Ok(()) } else { Err(Error::Brk) }
 }

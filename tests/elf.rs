@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{ALLOC, segments};
+use common::segments;
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+
+const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
 fn with_alloc(look: impl FnOnce(&ElfFile64<Endianness>)) {
     let bytes = std::fs::read(ALLOC).unwrap();

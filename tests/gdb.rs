@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::ALLOC;
 use std::collections::HashMap;
 use std::process::Command;
+
+const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
 const TOUR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
 const MAIN_RS: &str = include_str!("../src/main.rs");

@@ -9,6 +9,8 @@ use object::{Object, ObjectSymbol};
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_layout");
+
 /// One part of a picture.
 #[derive(Debug, PartialEq)]
 struct Region {
@@ -226,17 +228,15 @@ fn assert_story(drawn: &[(Picture, Maps)], program: &str) {
 
 #[test]
 fn draws_what_the_kernel_has_mapped() {
-    let program = example("layout", &[]);
     for random in [true, false] {
-        assert_story(&drawn(&program, random, |_| ()), &program);
+        assert_story(&drawn(PROGRAM, random, |_| ()), PROGRAM);
     }
 }
 
 #[test]
 fn draws_many_mappings() {
-    let program = example("layout", &[]);
     for many in [60, 200] {
-        let drawn = drawn(&program, true, |process| {
+        let drawn = drawn(PROGRAM, true, |process| {
             // Right behind a `syscall` instruction: have it make another call, again and again.
             let registers = ptrace::getregs(process.0).unwrap();
             for n in 0..many {
@@ -252,15 +252,14 @@ fn draws_many_mappings() {
             ptrace::setregs(process.0, registers).unwrap();
         });
         assert!(drawn[0].1.len() > many, "the mappings are there");
-        assert_story(&drawn, &program);
+        assert_story(&drawn, PROGRAM);
     }
 }
 
 #[test]
 fn draws_what_it_knows_without_proc() {
-    let program = example("layout", &[]);
     for fault in ["inject=open:error=ENOENT", "inject=read:error=EIO"] {
-        let traced = strace(&program, &["-e", fault], |command| _ = command.env("LC_ALL", "C.UTF-8"));
+        let traced = strace(PROGRAM, &["-e", fault], |command| _ = command.env("LC_ALL", "C.UTF-8"));
         assert_eq!((traced.status(), traced.stderr()), (0, ""));
         let pictures = pictures(traced.stdout());
         let errno = if fault.contains("ENOENT") { 2 } else { 5 };
@@ -283,38 +282,35 @@ fn draws_what_it_knows_without_proc() {
 
 #[test]
 fn writes_whole_lines() {
-    let program = example("layout", &[]);
-    let traced = strace(&program, &["-e", "trace=write"], |_| {});
+    let traced = strace(PROGRAM, &["-e", "trace=write"], |_| {});
     assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
 }
 
 #[test]
 fn gives_the_memory_back_and_tells_what_failed() {
-    let program = example("layout", &[]);
     let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let traced = strace(&program, &[], |command| _ = command.stdout(full()));
+    let traced = strace(PROGRAM, &[], |command| _ = command.stdout(full()));
     assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 28\n", EX_IOERR));
     // Later, when there is memory to give back.
-    let lines = 2 + strace(&program, &[], |_| {}).stdout().lines().position(|line| line.starts_with("2. ")).unwrap();
-    let traced = strace(&program, &["-e", &format!("inject=write:error=EIO:when={lines}")], |_| {});
+    let lines = 2 + strace(PROGRAM, &[], |_| {}).stdout().lines().position(|line| line.starts_with("2. ")).unwrap();
+    let traced = strace(PROGRAM, &["-e", &format!("inject=write:error=EIO:when={lines}")], |_| {});
     assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 5\n", EX_IOERR));
     let moves: Vec<_> = traced.named("brk").into_iter().filter(|call| call.address(0) != 0).collect();
     assert_eq!(moves[0].address(0), moves[1].address(0) + 4, "given back: {moves:?}");
 
     for (when, pictures_before) in [("when=2", 1), ("when=3", 2)] {
-        let traced = strace(&program, &["-e", &format!("inject=brk:error=ENOMEM:{when}")], |_| {});
+        let traced = strace(PROGRAM, &["-e", &format!("inject=brk:error=ENOMEM:{when}")], |_| {});
         assert_eq!((traced.stderr(), traced.status()), ("layout: brk: refused\n", EX_OSERR), "{:?}", traced.calls);
         assert_eq!(pictures(traced.stdout()).len(), pictures_before);
     }
-    let traced = strace(&program, &["-e", "inject=brk:error=ENOSYS"], |_| {});
+    let traced = strace(PROGRAM, &["-e", "inject=brk:error=ENOSYS"], |_| {});
     assert_eq!((traced.stdout(), traced.stderr(), traced.status()), ("", "layout: brk: refused\n", EX_OSERR));
 }
 
 #[test]
 fn is_ascii_in_the_c_locale_alone() {
-    let program = example("layout", &[]);
     let output = |variables: &[(&str, &str)]| {
-        let output = Command::new(&program).env_clear().envs(variables.iter().copied()).output().unwrap();
+        let output = Command::new(PROGRAM).env_clear().envs(variables.iter().copied()).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let unicode = output(&[]);

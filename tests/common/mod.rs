@@ -10,19 +10,6 @@ use object::{Endianness, elf};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
 
-/// The program under test, in the profile of the test.
-pub const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
-
-/// Builds an example, in the profile of the test: cargo does that by itself only for binaries.
-pub fn example(name: &str, options: &[&str]) -> String {
-    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let args = ["build", "--quiet", "--locked", "--example", name, "--profile", profile, "--target-dir", target];
-    let status = Command::new(env!("CARGO")).args(args).args(options).status().unwrap();
-    assert!(status.success(), "the example {name} builds");
-    format!("{target}/{}/examples/{name}", if cfg!(debug_assertions) { "debug" } else { "release" })
-}
-
 /// Exit statuses, from `sysexits.h`.
 pub const EX_SOFTWARE: i32 = 70;
 pub const EX_OSERR: i32 = 71;

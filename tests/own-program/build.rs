@@ -1,10 +1,6 @@
 fn main() {
-    let mut flags = vec!["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
-    if std::env::var("DEBUG").is_ok_and(|debug| debug != "false") {
-        flags.push("-Tunwind.ld"); // for gdb's backtraces
-    }
-    flags.push("-Tlinker.ld");
-    for flag in flags {
-        println!("cargo::rustc-link-arg-bins={flag}");
+    let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
+    for arg in args.split('\x1f') {
+        println!("cargo::rustc-link-arg-bins={arg}");
     }
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use core::slice::from_raw_parts_mut;
-use program_break::{current_break, move_break, report, start::exit};
+use program_break::{current_break, exit, fail, move_break};
 
 program_break::entry!(main);
 
@@ -12,9 +12,8 @@ extern "C" fn main() -> ! {
     let length = start as usize % 97 + 5_000;
     // SAFETY: up, so no memory is taken away; and nobody else has what lies between.
     let heap = unsafe {
-        if let Err(error) = move_break((start as usize + 2 * length) as *mut u8) {
-            exit(report!(error));
-        }
+        let moved = move_break((start as usize + 2 * length) as *mut u8);
+        let Ok(()) = moved else { fail!(moved) };
         from_raw_parts_mut(start, 2 * length)
     };
     let (one, two) = heap.split_at_mut(length);

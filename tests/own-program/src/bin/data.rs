@@ -10,5 +10,5 @@ static COUNT: AtomicI32 = AtomicI32::new(41);
 
 extern "C" fn main() -> ! {
     COUNT.fetch_add(1, Relaxed);
-    program_break::start::exit(COUNT.load(Relaxed))
+    program_break::exit(COUNT.load(Relaxed))
 }

@@ -6,9 +6,9 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use core::fmt::Write;
-use program_break::malloc::Heap;
+use program_break_malloc::Heap;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{current_break, move_break, start::exit};
+use program_break::{current_break, exit, move_break};
 use syscalls::{Sysno, syscall};
 
 #[global_allocator]

@@ -7,7 +7,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 #[global_allocator]
-static HEAP: program_break::malloc::Heap = program_break::malloc::Heap::new();
+static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
 program_break::entry!(main);
 
@@ -15,5 +15,5 @@ extern "C" fn main() -> ! {
     let mut bytes = Vec::<u8>::new();
     assert!(bytes.try_reserve_exact(1 << 46).is_err());
     bytes.reserve_exact(1 << 46);
-    program_break::start::exit(bytes[0].into())
+    program_break::exit(bytes[0].into())
 }

@@ -13,5 +13,5 @@ extern "C" fn main() -> ! {
         count.fetch_add(1, Relaxed);
     }
     let sum: i32 = COUNTS.iter().map(|count| count.load(Relaxed)).sum();
-    program_break::start::exit(sum - 9_958)
+    program_break::exit(sum - 9_958)
 }

@@ -6,10 +6,6 @@
 #![no_std]
 #![no_main]
 
-// As `cargo test` builds it.
-#[cfg(panic = "unwind")]
-extern crate personality as _;
-
 extern crate alloc;
 
 use alloc::boxed::Box;
@@ -17,9 +13,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
-use program_break::malloc::Heap;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{current_break, report, start::exit};
+use program_break::{current_break, exit, fail};
+use program_break_malloc::Heap;
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -62,7 +58,7 @@ extern "C" fn main() -> ! {
     let _ = writeln!(out, "break, so that the next small thing is no system call.");
     match out.result {
         Ok(()) => exit(0),
-        Err(error) => exit(report!(error)),
+        failed => fail!(failed),
     }
 }
 

@@ -1,5 +1,5 @@
 //! dlmalloc on the same source.
-use program_break::malloc::Source;
+use program_break_malloc::Source;
 use spinning_top::Spinlock;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::null_mut;

@@ -11,29 +11,22 @@
 #![no_std]
 #![no_main]
 
-// As `cargo test` builds it.
-#[cfg(panic = "unwind")]
-extern crate personality as _;
-
 mod maps;
 mod picture;
 
 use picture::Picture;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{Error, current_break, move_break, report, start::exit};
+use program_break::{Error, current_break, exit, fail, move_break};
 
 program_break::entry!(main);
 
 extern "C" fn main() -> ! {
     let mut out = LineWriter::new(STDOUT);
     let moved = story(&mut out);
-    let mut status = 0;
-    for result in [moved, out.result] {
-        if let Err(error) = result {
-            status = report!(error);
-        }
+    match (moved, out.result) {
+        (Ok(()), Ok(())) => exit(0),
+        (moved, written) => fail!(moved, written),
     }
-    exit(status)
 }
 
 /// The three pictures. Says whether the break could be moved; whether `out` could be written to, it keeps itself.

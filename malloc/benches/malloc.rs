@@ -6,6 +6,7 @@
 //! the program itself had at once; calls are those to the kernel that get or give memory back. A ratio above the goal is
 //! marked with `!`.
 
+#[path = "../../benches/common/mod.rs"]
 mod common;
 
 use common::{Quartiles, progress};

@@ -1,7 +1,6 @@
-//! `program_break::malloc::Heap` under std: its blocks, checked against a model; and in four
-//! threads. Run by `make test`, with the feature `malloc`.
+//! `program_break_malloc::Heap` under std: its blocks, checked against a model, and in four threads.
 
-use program_break::malloc::Heap;
+use program_break_malloc::Heap;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout};
 

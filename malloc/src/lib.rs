@@ -3,17 +3,19 @@
 //!
 //! ```ignore
 //! #[global_allocator]
-//! static HEAP: program_break::malloc::Heap = program_break::malloc::Heap::new();
+//! static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 //! ```
 //!
 //! Two halves. How blocks are cut out of the memory is [`talc`]'s. Of the three allocators that were measured on this
 //! source it is the one that is near glibc's malloc or ahead of it in every case and gives memory back (`cargo bench
-//! --bench malloc`): `dlmalloc` copies a growing block, and `rlsf` keeps all that it ever had. The other half, [`Source`],
+//! -p program-break-malloc`): `dlmalloc` copies a growing block, and `rlsf` keeps all that it ever had. The other half, [`Source`],
 //! is this project's: it moves the break up when there is no room left, and down when the top of the heap is free.
 
-use crate::{current_break, move_break};
+#![no_std]
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
+use program_break::{current_break, move_break};
 use spinning_top::RawSpinlock;
 use talc::TalcLock;
 use talc::base::CHUNK_UNIT;
@@ -204,7 +206,7 @@ fn acquire_from<B: Binning>(talc: &mut Talc<Break, B>, start: *mut u8, layout: L
 /// A global allocator on the program break.
 ///
 /// Threads share it behind a spin lock. Out of memory is an error, as in `try_reserve`; where Rust can't return one, the
-/// program ends with [`EX_OSERR`](crate::EX_OSERR) and says how much it had asked for.
+/// program panics: a message with the number of bytes, and exit status 70.
 pub struct Heap(TalcLock<RawSpinlock, Break>);
 
 impl Heap {

@@ -1,5 +1,5 @@
 //! rlsf on the same source. It has no way to give a part of its memory back.
-use program_break::malloc::Source;
+use program_break_malloc::Source;
 use rlsf::{FlexSource, FlexTlsf};
 use spinning_top::Spinlock;
 use std::alloc::{GlobalAlloc, Layout};

@@ -1,0 +1,7 @@
+//! `program_break_malloc::Heap`, which is talc on the program break.
+#[global_allocator]
+static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
+
+fn main() {
+    heaps::main();
+}

@@ -1,0 +1,125 @@
+//! x86-64, which the System V ABI calls AMD64.
+//!
+//! The system call convention is described in [`syscall(2)`] and in the [ABI], A.2.1: the number of the call is in rax,
+//! the arguments are in rdi, rsi and rdx, and the result returns in rax. The instruction `syscall` overwrites rcx and
+//! r11. The kernel keeps all other registers and doesn't touch the stack.
+//!
+//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is the
+//! article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is one byte shorter.
+//!
+//! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
+//! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
+
+use core::arch::asm;
+use syscalls::Sysno;
+
+/// Defines `_start`. The kernel starts a program with all general registers zeroed and rsp at a multiple of 16 (ABI,
+/// 3.4.1). A function expects rsp at such a multiple before the call that pushes its return address (3.2.2).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _start {
+    ($main:path) => {
+        // Naked: the compiler adds no instruction to these, so the stack at the `call` is as they leave it.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "push 0",      // a return address of 0, where a debugger's backtrace ends
+                "push 0",      // keeps rsp at a multiple of 16
+                "call {main}", // never returns
+                main = sym $main,
+            )
+        }
+    };
+}
+
+/// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
+///
+/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+///
+/// # Safety
+///
+/// Nothing between `address` and the old break, if that is higher, may be used again.
+///
+/// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
+#[inline]
+pub unsafe fn brk(address: *mut u8) -> *mut u8 {
+    let program_break;
+    // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
+    unsafe {
+        asm!(
+            "mov eax, {brk}",
+            "syscall",
+            brk = const Sysno::brk as u32,
+            in("rdi") address,
+            lateout("rax") program_break,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    program_break
+}
+
+/// Writes up to `length` bytes to the descriptor `fd`. Returns how many bytes were written, or minus an error number
+/// ([`write(2)`]).
+///
+/// # Safety
+///
+/// `length` bytes from `bytes` on can be read.
+///
+/// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
+#[inline]
+pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
+    let written;
+    // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
+    unsafe {
+        asm!(
+            "mov eax, {write}",
+            "syscall",
+            write = const Sysno::write as u32,
+            in("rdi") fd,
+            in("rsi") bytes,
+            in("rdx") length,
+            lateout("rax") written,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack, readonly),
+        );
+    }
+    written
+}
+
+/// Ends the calling thread ([`exit(2)`]), and with it a program that has no other. `status` is what the parent process
+/// sees: 0 for success, or one of the `EX_` constants.
+///
+/// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
+#[inline]
+pub fn exit(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "mov eax, {exit}",
+            "syscall",
+            exit = const Sysno::exit as u32,
+            in("edi") status,
+            options(noreturn, nostack),
+        )
+    }
+}
+
+/// Ends the program with all its threads ([`exit_group(2)`]).
+///
+/// [`exit_group(2)`]: https://man7.org/linux/man-pages/man2/exit_group.2.html
+pub fn exit_group(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "mov eax, {exit_group}",
+            "syscall",
+            exit_group = const Sysno::exit_group as u32,
+            in("edi") status,
+            options(noreturn, nostack),
+        )
+    }
+}

@@ -3,7 +3,6 @@
 #![cfg(not(debug_assertions))]
 
 use serde_json::Value;
-use std::path::Path;
 use std::process::Command;
 
 /// Builds the benchmark, and returns its program. (To run it by itself leaves cargo's own tools out of the way.)

@@ -64,7 +64,7 @@ fn main() -> Result<(), lexopt::Error> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
         .arg(&target)
-        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/benches/heaps/Cargo.toml")])
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")])
         .status()
         .expect("cargo starts");
     assert!(built.success(), "the programs build");

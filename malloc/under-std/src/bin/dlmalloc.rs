@@ -69,5 +69,5 @@ unsafe impl GlobalAlloc for Heap {
 static HEAP: Heap = Heap(Spinlock::new(dlmalloc::Dlmalloc::new_with_allocator(Break(Spinlock::new(Source::new())))));
 
 fn main() {
-    heaps::main();
+    under_std::main();
 }

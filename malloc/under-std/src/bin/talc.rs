@@ -3,5 +3,5 @@
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
 fn main() {
-    heaps::main();
+    under_std::main();
 }

@@ -59,5 +59,5 @@ unsafe impl GlobalAlloc for Heap {
 static HEAP: Heap = Heap(Spinlock::new(FlexTlsf::new(Break(Source::new()))));
 
 fn main() {
-    heaps::main();
+    under_std::main();
 }

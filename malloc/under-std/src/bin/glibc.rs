@@ -1,4 +1,4 @@
 //! glibc's malloc, which std uses by itself.
 fn main() {
-    heaps::main();
+    under_std::main();
 }

@@ -35,6 +35,6 @@ unsafe impl GlobalAlloc for Count {
 static COUNT: Count = Count;
 
 fn main() {
-    heaps::main();
+    under_std::main();
     println!("{}", PEAK.load(Relaxed) / 1024);
 }

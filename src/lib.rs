@@ -1,15 +1,81 @@
 //! The program break, and what a freestanding program needs around it: a start, a way to print, an end. For Linux,
 //! without a C library.
 //!
-//! There are three levels:
+//! There are three levels, and each calls only those before it:
 //!
 //! 1. `arch`: all that is assembly. The start of the program, and the raw system calls, which check nothing.
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. What can fail returns a [`Result`].
 //! 3. [`entry!`] starts the program, [`fail!`] reports an [`Error`], [`exit`] ends the program.
+//!
+//! `alloc` is the program that they were made for. In a debug build, what it calls uses operators, casts and patterns in
+//! place of methods of `core`: those would be calls there, and gdb's `step` would enter code whose source it can't find.
+//!
+//! # A program of your own
+//!
+//! A freestanding program that uses this library needs three files. This is `Cargo.toml`:
+//!
+//! ```toml
+//! [package]
+//! name = "own-program"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [dependencies]
+//! program-break = { path = "../alloc", default-features = false } # where you cloned it
+//!
+//! [[bin]]
+//! name = "own-program"
+//! path = "src/main.rs"
+//! # The test harness needs std.
+//! test = false
+//! bench = false
+//!
+//! # Nothing unwinds: a panic ends the program.
+//! [profile.dev]
+//! panic = "abort"
+//!
+//! [profile.release]
+//! panic = "abort"
+//! ```
+//!
+//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo hands them on:
+//!
+//! ```no_run
+//! fn main() {
+//!     let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
+//!     for arg in args.split('\x1f') {
+//!         println!("cargo::rustc-link-arg-bins={arg}");
+//!     }
+//! }
+//! ```
+//!
+//! And this is `src/main.rs`:
+//!
+//! ```no_run
+//! #![no_std]
+//! #![no_main]
+//!
+//! use program_break::{exit, fail, stdio};
+//!
+//! program_break::entry!(main);
+//!
+//! extern "C" fn main() -> ! {
+//!     match stdio::write_all(stdio::STDOUT, b"Hello\n") {
+//!         Ok(()) => exit(0),
+//!         failed => fail!(failed),
+//!     }
+//! }
+//! ```
+//!
+//! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or `memcmp`,
+//! and the linker says so. They come with the feature `mem`: leave `default-features = false` out, and copy the file
+//! `.cargo/config.toml` of this package, without which the package `compiler_builtins` doesn't build on stable Rust.
+//!
+//! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]
 
-// Named so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call at any time, and
-// which no C library brings here.
+// Named so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call in any program, and
+// which usually come from a C library.
 #[cfg(feature = "mem")]
 extern crate compiler_builtins as _;
 

@@ -113,12 +113,12 @@ fn maps(pid: nix::unistd::Pid) -> Maps {
 
 /// Runs it, and returns its pictures, each with the mappings that the process had right after it. `set_up` has the
 /// process when it has just made its first system call.
-fn drawn(program: &str, random: bool, set_up: impl Fn(&Stepped)) -> Vec<(Picture, Maps)> {
+fn drawn(program: &str, random: bool, set_up: impl Fn(&Ptraced)) -> Vec<(Picture, Maps)> {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let mut command = Command::new(program);
     command.stdout(writer).env_remove("LC_ALL").env("LANG", "C.UTF-8");
     randomised(&mut command, random);
-    let process = Stepped::start(command);
+    let process = Ptraced::start(command);
     let output = std::thread::spawn(move || {
         let mut output = String::new();
         reader.read_to_string(&mut output).map(|_| output).unwrap()
@@ -260,7 +260,7 @@ fn draws_many_mappings() {
 fn draws_what_it_knows_without_proc() {
     for fault in ["inject=open:error=ENOENT", "inject=read:error=EIO"] {
         let traced = strace(PROGRAM, &["-e", fault], |command| _ = command.env("LC_ALL", "C.UTF-8"));
-        assert_eq!((traced.status(), traced.stderr()), (0, ""));
+        assert_eq!((status(&traced.output), traced.stderr()), (0, ""));
         let pictures = pictures(traced.stdout());
         let errno = if fault.contains("ENOENT") { 2 } else { 5 };
         for picture in &pictures {
@@ -290,21 +290,26 @@ fn writes_whole_lines() {
 fn gives_the_memory_back_and_tells_what_failed() {
     let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let traced = strace(PROGRAM, &[], |command| _ = command.stdout(full()));
-    assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 28\n", EX_IOERR));
+    assert_eq!((traced.stderr(), status(&traced.output)), ("layout: write: errno 28\n", EX_IOERR));
     // Later, when there is memory to give back.
     let lines = 2 + strace(PROGRAM, &[], |_| {}).stdout().lines().position(|line| line.starts_with("2. ")).unwrap();
     let traced = strace(PROGRAM, &["-e", &format!("inject=write:error=EIO:when={lines}")], |_| {});
-    assert_eq!((traced.stderr(), traced.status()), ("layout: write: errno 5\n", EX_IOERR));
+    assert_eq!((traced.stderr(), status(&traced.output)), ("layout: write: errno 5\n", EX_IOERR));
     let moves: Vec<_> = traced.named("brk").into_iter().filter(|call| call.address(0) != 0).collect();
     assert_eq!(moves[0].address(0), moves[1].address(0) + 4, "given back: {moves:?}");
 
     for (when, pictures_before) in [("when=2", 1), ("when=3", 2)] {
         let traced = strace(PROGRAM, &["-e", &format!("inject=brk:error=ENOMEM:{when}")], |_| {});
-        assert_eq!((traced.stderr(), traced.status()), ("layout: brk: refused\n", EX_OSERR), "{:?}", traced.calls);
+        assert_eq!(
+            (traced.stderr(), status(&traced.output)),
+            ("layout: brk: refused\n", EX_OSERR),
+            "{:?}",
+            traced.calls
+        );
         assert_eq!(pictures(traced.stdout()).len(), pictures_before);
     }
     let traced = strace(PROGRAM, &["-e", "inject=brk:error=ENOSYS"], |_| {});
-    assert_eq!((traced.stdout(), traced.stderr(), traced.status()), ("", "layout: brk: refused\n", EX_OSERR));
+    assert_eq!((traced.stdout(), traced.stderr(), status(&traced.output)), ("", "layout: brk: refused\n", EX_OSERR));
 }
 
 #[test]

@@ -2,30 +2,22 @@
 
 mod common;
 
-use common::own_program::{self, build, cargo};
-use common::{EX_SOFTWARE, segments, status};
+use common::own_program::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
+use common::*;
 use object::Endianness;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 use object::read::elf::ElfFile64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-/// What the program says on standard output and on standard error, and its exit status.
-fn run(program: PathBuf) -> (String, String, i32) {
-    let output = Command::new(program).output().unwrap();
-    let status = status(&output);
-    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), status)
-}
 
 #[test]
 fn builds_without_mem_and_runs() {
     for profile in ["dev", "release"] {
         let programs = build(profile, &[]);
-        assert_eq!(run(programs.join("own-program")), ("Hello\n".into(), "".into(), 0), "{profile}");
+        assert_ended(&run(&mut Command::new(programs.join("own-program"))), "Hello\n", "", 0);
 
-        let (stdout, message, status) = run(programs.join("panics"));
-        assert!(message.starts_with("panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n"), "{message}");
-        assert_eq!((stdout, status), ("".into(), EX_SOFTWARE), "{profile}");
+        let panics = run(&mut Command::new(programs.join("panics")));
+        assert_ended(&panics, "", "panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n", EX_SOFTWARE);
     }
 }
 
@@ -43,7 +35,7 @@ fn places_data_apart_from_the_text() {
             assert_eq!(pages.len(), 2, "{name}, {profile}: {pages:x?}");
             assert_eq!((pages[0].0, pages[1].0), (PF_R | PF_X, PF_R | PF_W), "{name}, {profile}");
             assert!(pages[0].2 < pages[1].1, "a page that both need, {name}, {profile}: {pages:x?}");
-            assert_eq!(run(program), ("".into(), "".into(), 42), "{name}, {profile}");
+            assert_ended(&run(&mut Command::new(program)), "", "", 42);
         }
     }
 }
@@ -51,8 +43,36 @@ fn places_data_apart_from_the_text() {
 #[test]
 fn has_mem_from_compiler_builtins() {
     for profile in ["dev", "release"] {
-        let programs = build(profile, &["--features=mem", "--config", own_program::BOOTSTRAP]);
-        assert_eq!(run(programs.join("copies")), ("".into(), "".into(), 42), "{profile}");
+        let programs = build(profile, &["--features=mem", "--config", BOOTSTRAP]);
+        assert_ended(&run(&mut Command::new(programs.join("copies"))), "", "", 42);
+    }
+}
+
+#[test]
+fn is_written_as_the_documentation_says() {
+    // In a directory with all that is hard to quote. What the documentation says must hold there to the letter.
+    let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
+    let package = directory.path().join("own");
+    std::fs::create_dir_all(package.join("src")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), directory.path().join("alloc")).unwrap();
+    let documentation = include_str!("../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//!"));
+    let documentation: String =
+        documentation.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+    let blocks = documentation.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1);
+    let files = ["Cargo.toml", "build.rs", "src/main.rs"];
+    assert_eq!(blocks.clone().count(), files.len());
+    for (file, text) in files.iter().zip(blocks) {
+        std::fs::write(package.join(file), text).unwrap();
+    }
+    // The versions that are known to work.
+    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/own-program/Cargo.lock");
+    std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
+
+    for args in [&["build", "--all-targets"][..], &["clippy", "--all-targets"], &["test"]] {
+        assert_built(&run_cargo(cargo(args).current_dir(&package)));
+    }
+    for args in [&["run", "--quiet"][..], &["run", "--quiet", "--release"]] {
+        assert_ended(&run_cargo(cargo(args).current_dir(&package)), "Hello\n", "", 0);
     }
 }
 
@@ -61,10 +81,9 @@ fn stops_with_one_sentence_on_another_target() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["aarch64-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
-        let target_dir = target.to_str().unwrap();
-        let args = ["check", "--locked", "--manifest-path", manifest, "--target", triple, "--target-dir", target_dir];
+        let mut command = cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple]);
         // RUSTFLAGS may be for this target alone.
-        let output = cargo(&args).env_remove("RUSTFLAGS").output().unwrap();
+        let output = run_cargo(command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS"));
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();

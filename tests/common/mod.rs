@@ -1,19 +1,71 @@
-//! Looking at a program from outside: through strace, and step by step.
+//! Looking at a program from outside: its outcome, its system calls through strace, and step by step.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod own_program;
 
 use nix::sys::{personality, ptrace, signal, wait};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, alarm};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, elf};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// Exit statuses, from `sysexits.h`.
 pub const EX_SOFTWARE: i32 = 70;
 pub const EX_OSERR: i32 = 71;
 pub const EX_IOERR: i32 = 74;
+
+/// How long a program may take, and how long cargo may take to build one. Neither comes near it.
+const LIMIT: Duration = Duration::from_secs(30);
+pub const BUILD_LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs `command` without input, and captures what it writes.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    finish(captured(command).spawn().unwrap(), LIMIT)
+}
+
+/// Gives a command no input, pipes for what it writes, and a process group of its own, for [`finish`].
+pub fn captured(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0)
+}
+
+/// Waits for a process to end, and returns what it wrote. One that takes too long is killed, with all that it has
+/// started, and the test fails with what it has written so far.
+#[track_caller]
+pub fn finish(child: Child, limit: Duration) -> Output {
+    let group = Pid::from_raw(child.id() as i32);
+    let (ended, end) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let is_late = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        is_late && signal::killpg(group, signal::SIGKILL).is_ok()
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    assert!(!watchdog.join().unwrap(), "killed after {limit:?}: {output:?}");
+    output
+}
+
+/// The exit status, or minus the number of the signal that ended it.
+pub fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| -output.status.signal().unwrap())
+}
+
+#[track_caller]
+pub fn assert_ended(output: &Output, stdout: &str, stderr: &str, expected: i32) {
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "standard output");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), stderr, "standard error");
+    assert_eq!(status(output), expected, "exit status");
+}
+
+/// The number in `text`, in hexadecimal with or without `0x`.
+#[track_caller]
+pub fn hex(text: &str) -> u64 {
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
 
 /// One system call, as strace saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,32 +78,24 @@ pub struct Call {
 impl Call {
     /// The address in argument `n`, 0 for `NULL`.
     pub fn address(&self, n: usize) -> u64 {
-        address(&self.args[n])
+        if self.args[n] == "NULL" { 0 } else { hex(&self.args[n]) }
     }
 
     /// The address that it returned.
     pub fn returned(&self) -> u64 {
-        address(&self.result)
-    }
-}
-
-fn address(text: &str) -> u64 {
-    match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).unwrap(),
-        None if text == "NULL" => 0,
-        None => panic!("not an address: {text}"),
+        hex(&self.result)
     }
 }
 
 /// What a program did under strace.
 #[derive(Debug)]
-pub struct Traced {
+pub struct Strace {
     pub output: Output,
     /// Its system calls after `execve`.
     pub calls: Vec<Call>,
 }
 
-impl Traced {
+impl Strace {
     pub fn stdout(&self) -> &str {
         str::from_utf8(&self.output.stdout).unwrap()
     }
@@ -60,31 +104,21 @@ impl Traced {
         str::from_utf8(&self.output.stderr).unwrap()
     }
 
-    /// The exit status, or minus the number of the signal that ended it.
-    pub fn status(&self) -> i32 {
-        status(&self.output)
-    }
-
     pub fn named(&self, name: &str) -> Vec<&Call> {
         self.calls.iter().filter(|call| call.name == name).collect()
     }
 }
 
-/// The exit status, or minus the number of the signal that ended it.
-pub fn status(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| -output.status.signal().unwrap())
-}
-
 /// Runs `program` under strace with `options`; `set_up` may change the command before.
-pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)) -> Traced {
+pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
     command.arg("-o").arg(log.path()).args(["-s", "64"]).args(options).arg("--").arg(program);
-    set_up(&mut command);
-    let output = command.output().expect("strace starts");
+    set_up(captured(&mut command));
+    let output = finish(command.spawn().expect("strace starts"), LIMIT);
     let log = std::fs::read_to_string(log.path()).unwrap();
     let calls = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
-    Traced { output, calls }
+    Strace { output, calls }
 }
 
 /// `name(a, b) = result`, with remarks of strace's behind the result; nothing for lines about signals and the end.
@@ -117,20 +151,25 @@ pub fn randomised(command: &mut Command, on: bool) {
 }
 
 /// A program that is stopped after each instruction, or at each system call, for a look at it.
-pub struct Stepped(pub Pid);
+pub struct Ptraced(pub Pid);
 
-impl Stepped {
+impl Ptraced {
     /// Stopped before its first instruction.
-    pub fn start(mut command: Command) -> Stepped {
-        // SAFETY: between fork and exec, and only a system call.
+    pub fn start(mut command: Command) -> Ptraced {
+        // SAFETY: between fork and exec, and only system calls.
         unsafe {
-            command.pre_exec(|| Ok(ptrace::traceme()?));
+            command.pre_exec(|| {
+                // A signal that `wait` doesn't expect, should the program take too long.
+                alarm::set(LIMIT.as_secs() as u32);
+                Ok(ptrace::traceme()?)
+            });
         }
         #[expect(clippy::zombie_processes, reason = "`wait` waits for it, by its number")]
         let child = command.spawn().unwrap();
         let pid = Pid::from_raw(child.id() as i32);
         wait::waitpid(pid, None).unwrap();
-        Stepped(pid)
+        ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL).unwrap();
+        Ptraced(pid)
     }
 
     /// Runs one instruction. The exit status, if it was the last.

@@ -23,8 +23,8 @@ fn main() {
         "-no-pie".to_string(),
         // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none".to_string(),
-        // The linker script. It is an argument of its own, not behind -Wl, so that a comma or a blank in the path stays a
-        // part of the path.
+        // The linker script. It is an argument of its own, not behind -Wl, so that a comma or a blank in the path stays
+        // a part of the path.
         format!("-T{here}/{}", if debug { "debug.ld" } else { "linker.ld" }),
     ];
     if !debug {

@@ -73,8 +73,8 @@ fn write_error(text: &[u8]) {
     let _ = write_all(STDERR, text);
 }
 
-/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline. By hand, since `core::fmt` is larger
-/// than all of `alloc`.
+/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline. By hand, since `core::fmt` is
+/// larger than all of `alloc`.
 fn write_number(mut number: u32) {
     let mut text = *b"\0\0\0\0\n";
     let mut first = 4;
@@ -95,8 +95,8 @@ pub fn panic(name: &str, info: &PanicInfo) -> ! {
     exit_group(EX_SOFTWARE)
 }
 
-/// Standard error for formatted text. It has no buffer, since to fill and to copy one takes `memset` and `memcpy`, and a
-/// program without the feature `mem` may have neither.
+/// Standard error for formatted text. It has no buffer, since to fill and to copy one takes `memset` and `memcpy`, and
+/// a program without the feature `mem` may have neither.
 struct Stderr;
 
 impl Write for Stderr {

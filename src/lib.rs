@@ -7,8 +7,9 @@
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. What can fail returns a [`Result`].
 //! 3. [`entry!`] starts the program, [`fail!`] reports an [`Error`], [`exit`] ends the program.
 //!
-//! `alloc` is the program that they were made for. In a debug build, what it calls uses operators, casts and patterns in
-//! place of methods of `core`: those would be calls there, and gdb's `step` would enter code whose source it can't find.
+//! `alloc` is the program that they were made for. In a debug build, what it calls uses operators, casts and patterns
+//! in place of methods of `core`: those would be calls there, and gdb's `step` would enter code whose source it can't
+//! find.
 //!
 //! # A program of your own
 //!
@@ -38,7 +39,8 @@
 //! panic = "abort"
 //! ```
 //!
-//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo hands them on:
+//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo hands them
+//! on:
 //!
 //! ```no_run
 //! fn main() {
@@ -67,15 +69,16 @@
 //! }
 //! ```
 //!
-//! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or `memcmp`,
-//! and the linker says so. They come with the feature `mem`: leave `default-features = false` out, and copy the file
-//! `.cargo/config.toml` of this package, without which the package `compiler_builtins` doesn't build on stable Rust.
+//! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or
+//! `memcmp`, and the linker says so. They come with the feature `mem`: leave `default-features = false` out, and copy
+//! the file `.cargo/config.toml` of this package, without which the package `compiler_builtins` doesn't build on stable
+//! Rust.
 //!
 //! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]
 
-// Named so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call in any program, and
-// which usually come from a C library.
+// Named so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call in any program,
+// and which usually come from a C library.
 #[cfg(feature = "mem")]
 extern crate compiler_builtins as _;
 

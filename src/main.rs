@@ -1,5 +1,5 @@
-//! How memory is allocated: ask the kernel to move the program break up, use the memory between the old break and the new
-//! one, move the break back down. After the assembly program in Graham King's article of that name,
+//! How memory is allocated: ask the kernel to move the program break up, use the memory between the old break and the
+//! new one, move the break back down. After the assembly program in Graham King's article of that name,
 //! <https://darkcoding.net/software/how-memory-is-allocated/>.
 #![no_std]
 #![no_main]
@@ -12,8 +12,8 @@ extern "C" fn main() -> ! {
     // Find the program break. Nothing is on the heap yet, so the heap ends where it starts.
     let heap_start = current_break();
 
-    // Allocate: ask the kernel to move the break up by four bytes. (As an isize, since an error from -4095 to -1 in place
-    // of the address doesn't overflow that.)
+    // Allocate: ask the kernel to move the break up by four bytes. (As an isize, since an error from -4095 to -1 in
+    // place of the address doesn't overflow that.)
     let heap_end = (heap_start as isize + 4) as *mut u8;
     // SAFETY: the break moves up, so this takes no memory away.
     let allocated = unsafe { move_break(heap_end) };

@@ -5,8 +5,8 @@ use core::ptr::null_mut;
 
 /// Returns where the program break is now, which is where the heap ends.
 ///
-/// The kernel never fails at this. A filter of system calls (seccomp) may return an error in its place, as a number from
-/// -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
+/// The kernel never fails at this. A filter of system calls (seccomp) may return an error in its place, as a number
+/// from -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
 /// [`move_break`] fails.
 #[inline]
 pub fn current_break() -> *mut u8 {

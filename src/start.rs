@@ -1,9 +1,10 @@
 //! Level 3: from the kernel to `main`.
 
-/// Makes `$main`, an `extern "C" fn() -> !`, the program. Defines `_start`, where the kernel starts it, and what happens
-/// on a panic. Used once in a program, at its top level.
+/// Makes `$main`, an `extern "C" fn() -> !`, the program. Defines `_start`, where the kernel starts it, and what
+/// happens on a panic. Used once in a program, at its top level.
 ///
-/// `$main` doesn't return, since there is nothing to return to. It ends with [`exit`](crate::exit) or [`fail!`](crate::fail!).
+/// `$main` doesn't return, since there is nothing to return to. It ends with [`exit`](crate::exit) or
+/// [`fail!`](crate::fail!).
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {

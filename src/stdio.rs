@@ -9,8 +9,8 @@ pub const STDOUT: usize = 1;
 /// The descriptor of standard error.
 pub const STDERR: usize = 2;
 
-/// Writes all of `bytes` to the descriptor `fd`. When the kernel takes only a part, this writes the rest too, and when a
-/// signal interrupts the call, it is made again.
+/// Writes all of `bytes` to the descriptor `fd`. When the kernel takes only a part, this writes the rest too, and when
+/// a signal interrupts the call, it is made again.
 ///
 /// # Errors
 ///

@@ -1,10 +1,10 @@
 //! The same work on this project's heap, on glibc's malloc, and on two other allocators that have the same source of
 //! memory: `cargo bench --bench malloc [-- --runs N]`.
 //!
-//! Each case is run in a process of its own, all allocators in turn, and again. Time is the ratio to glibc's in the same
-//! turn, as the median of all turns with the quartiles; peak is what the process grew by, against the most bytes that
-//! the program itself had at once; calls are those to the kernel that get or give memory back. A ratio above the goal is
-//! marked with `!`.
+//! Each case is run in a process of its own, all allocators in turn, and again. Time is the ratio to glibc's in the
+//! same turn, as the median of all turns with the quartiles; peak is what the process grew by, against the most bytes
+//! that the program itself had at once; calls are those to the kernel that get or give memory back. A ratio above the
+//! goal is marked with `!`.
 
 #[path = "../../benches/common/mod.rs"]
 mod common;

@@ -4,8 +4,8 @@
 //! the arguments are in rdi, rsi and rdx, and the result returns in rax. The instruction `syscall` overwrites rcx and
 //! r11. The kernel keeps all other registers and doesn't touch the stack.
 //!
-//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is the
-//! article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is one byte shorter.
+//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
+//! the article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is one byte shorter.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI

@@ -1,0 +1,70 @@
+//! What the README shows is what comes out.
+
+mod common;
+
+use common::*;
+use std::process::Command;
+
+const README: &str = include_str!("../README.md");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The same text with what differs from run to run made equal: addresses, times, and what cargo says while it compiles.
+fn normal(text: &str) -> String {
+    let mut normal = String::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("Compiling ")) {
+        let line = match line.split_once(" target(s) in ") {
+            Some((before, _)) => format!("{before} target(s)"),
+            None => line.to_string(),
+        };
+        // Behind each 0x, the digits; and in the line about execve, the number of variables.
+        let mut parts = line.split("0x");
+        normal += parts.next().unwrap();
+        for part in parts {
+            normal += "0x";
+            normal += part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
+        }
+        normal.push('\n');
+    }
+    let Some((before, after)) = normal.split_once(" /* ") else { return normal };
+    format!("{before} /* {}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+}
+
+#[test]
+fn shows_what_its_commands_print() {
+    let blocks = README.split("```console\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let commands: Vec<_> = blocks.flat_map(|block| block.split("$ ").skip(1)).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        let (command, expected) = command.split_once('\n').unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(ROOT);
+        // As typed into a shell, not as a part of the `make test` or the cargo that runs this.
+        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("MAKE") || key.starts_with("CARGO_")) {
+            if key != "CARGO_HOME" {
+                shell.env_remove(key);
+            }
+        }
+        let output = finish(captured(&mut shell).spawn().unwrap(), BUILD_LIMIT);
+        assert_eq!(normal(&String::from_utf8(output.stdout).unwrap()), normal(expected), "$ {command}");
+    }
+}
+
+#[test]
+fn shows_the_program_itself() {
+    let program = include_str!("../src/main.rs");
+    let main = &program[program.find("extern \"C\" fn main").unwrap()..];
+    assert!(README.contains(&format!("```rust\n{main}```\n")), "not this: {main}");
+}
+
+#[test]
+fn names_files_that_are_there() {
+    for page in ["README.md", "CONTRIBUTING.md", "benches/README.md", "malloc/README.md"] {
+        let path = std::path::Path::new(ROOT).join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).map(|link| link.split(')').next().unwrap());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let file = path.parent().unwrap().join(link.split('#').next().unwrap());
+            assert!(file.exists(), "{page}: {link}");
+        }
+    }
+}

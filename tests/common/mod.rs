@@ -19,7 +19,7 @@ pub const EX_OSERR: i32 = 71;
 pub const EX_IOERR: i32 = 74;
 
 /// How long a program may take, and how long cargo may take to build one. Neither comes near it.
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs `command` without input, and captures what it writes.

@@ -1,0 +1,200 @@
+"""The process that gdb runs: what it has done, and what its memory looks like.
+
+This is the model; tour.py shows it as text. All that it has is read: the arguments and the results of the system calls
+at breakpoints, the bytes of the heap in memory, the mappings in /proc/PID/maps. It needs gdb 12 or later, with Python.
+"""
+
+import os
+import re
+
+import gdb
+
+MAIN = "alloc::main"
+# The file in src/arch/ that has the raw calls, by gdb's name of the architecture.
+ARCHITECTURES = {"i386:x86-64": "x86_64", "aarch64": "aarch64", "riscv:rv64": "riscv64"}
+STDOUT = 1
+
+
+def pid():
+    """The number of the process, 0 if there is none."""
+    return gdb.selected_inferior().pid
+
+
+def read(start, length):
+    # In gdb 14 and later, it is an error to read no bytes.
+    return gdb.selected_inferior().read_memory(start, length).tobytes() if length else b""
+
+
+def lines_of_main():
+    """The address where each line of main starts."""
+    symbol = gdb.lookup_global_symbol(MAIN) or gdb.lookup_static_symbol(MAIN)
+    block = gdb.current_progspace().block_for_pc(int(symbol.value().address))
+    lines = {}
+    for entry in symbol.symtab.linetable():
+        if block.start < entry.pc < block.end:
+            lines.setdefault(entry.line, entry.pc)
+    return lines
+
+
+def page_size():
+    """What the kernel says in the auxiliary vector, in bytes."""
+    return int(re.search(r"AT_PAGESZ.*?(\d+)\n", gdb.execute("info auxv", to_string=True)).group(1))
+
+
+class Event:
+    """A step of the program: a system call that has returned, or bytes that were stored on the heap."""
+
+    def __init__(self, step, line, call="", before=b"", printed=b""):
+        self.step = step  # find, up, store, print, down; or failure
+        self.line = line  # of src/main.rs
+        self.call = call  # as strace shows it
+        self.before = before  # the bytes of the heap, before others were stored
+        self.printed = printed
+
+
+class Call(gdb.Breakpoint):
+    """At the start of a raw call. When it returns, `on_return` gets its arguments and its result."""
+
+    def __init__(self, name, on_return):
+        architecture = ARCHITECTURES[gdb.selected_inferior().architecture().name()]
+        super().__init__(f"program_break::arch::{architecture}::{name}", internal=True)
+        self.silent = True
+        self.on_return = on_return
+
+    def stop(self):
+        frame = gdb.newest_frame()
+        block = frame.block()
+        while not block.function:
+            block = block.superblock
+        Return(frame, self.on_return, [int(frame.read_var(symbol)) for symbol in block if symbol.is_argument])
+        return False
+
+
+class Return(gdb.FinishBreakpoint):
+    def __init__(self, frame, on_return, arguments):
+        super().__init__(frame, internal=True)
+        self.silent = True
+        self.on_return, self.arguments = on_return, arguments
+
+    def stop(self):
+        result = int(self.return_value)
+        # An error is a number from -4095 to -1, in an address too.
+        self.on_return(*self.arguments, result - 2**64 if result >= 2**63 else result)
+        return False
+
+
+class Line(gdb.Breakpoint):
+    """At a line of main. Stops there, without a word, if `on_line` returns True."""
+
+    def __init__(self, line, address, on_line):
+        super().__init__(f"*{address:#x}", internal=True)
+        self.silent = True
+        self.line, self.on_line = line, on_line
+
+    def stop(self):
+        return self.on_line(self.line)
+
+
+class Process:
+    """What has been seen of the process so far."""
+
+    def __init__(self):
+        self.forget()
+        Call("brk", self.on_brk)
+        Call("write", self.on_write)
+        for line, address in lines_of_main().items():
+            Line(line, address, self.on_line)
+
+    def forget(self):
+        self.pid = pid()
+        self.heap_start = self.program_break = 0  # 0 before the program has asked
+        self.events = []  # that have not been shown yet
+        self.lines = set()  # of main that have been run since the events that were shown last
+        self.line = 0  # of main that is being run
+        self.bytes = b""  # of the heap when that line was reached
+        self.is_touring = self.has_arrived = False
+
+    def is_running(self):
+        """Whether there is a process. Forgets what was seen of another one."""
+        if self.pid != pid():
+            self.forget()
+        return self.pid != 0
+
+    def start(self):
+        """Starts the program and stops it at the first line of main. Returns whether it got there."""
+        stop = gdb.Breakpoint(MAIN, internal=True, temporary=True)
+        stop.silent = True
+        gdb.execute("run", to_string=True)
+        if stop.is_valid():
+            stop.delete()  # a breakpoint of the user's came first
+            return False
+        return self.is_running()
+
+    def on_brk(self, address, result):
+        self.is_running()
+        if not self.heap_start:
+            self.heap_start = result
+            step = "find" if result > 0 else "failure"
+        else:
+            step = "failure" if result != address else "up" if address > self.program_break else "down"
+        self.program_break = result
+        self.bytes = self.heap()
+        self.events.append(Event(step, self.line, f"brk({f'{address:#x}' if address else 'NULL'}) = {result:#x}"))
+
+    def on_write(self, fd, address, length, result):
+        # What the program writes to standard error is a failure that is an event already.
+        if fd == STDOUT:
+            step, printed = "print" if result == length else "failure", read(address, max(result, 0))
+            self.events.append(Event(step, self.line, f"write({fd}, {address:#x}, {length}) = {result}", b"", printed))
+
+    def on_line(self, line):
+        """Main has come to a line. What has been stored before it is an event, too."""
+        self.is_running()
+        if self.heap() != self.bytes:
+            self.events.append(Event("store", self.line, before=self.bytes))
+            self.bytes = self.heap()
+        self.lines.add(self.line)
+        self.line = line
+        self.has_arrived = self.is_touring and bool(self.events)
+        return self.has_arrived
+
+    def heap(self):
+        """The bytes of the heap."""
+        return read(self.heap_start, self.program_break - self.heap_start)
+
+    def advance(self):
+        """Runs to the next line of main before which something has happened. Returns the events, or none if the program
+        has stopped elsewhere, which gdb has shown, or has ended."""
+        is_at_line = gdb.newest_frame().pc() == lines_of_main().get(self.line)
+        if not (is_at_line and self.events):
+            self.is_touring, self.has_arrived = True, False
+            try:
+                gdb.execute("continue", to_string=True)
+            finally:
+                self.is_touring = False
+            if not (self.is_running() and self.has_arrived):
+                return []
+        events, self.events = self.events, []
+        return events
+
+
+class Memory:
+    """What is in the address space now."""
+
+    def __init__(self, process):
+        self.heap_start, self.program_break = process.heap_start, process.program_break
+        with open(f"/proc/{pid()}/maps", "rb") as maps:  # in any encoding: the program's path is in it
+            lines = [line.split(maxsplit=5) for line in maps]
+        self.mappings = []  # (start, end, name), from the lowest address up
+        for addresses, _, _, _, _, *name in lines:
+            start, end = (int(address, 16) for address in addresses.split(b"-"))
+            self.mappings.append((start, end, b"".join(name).strip()))
+        program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
+        mine = [(start, end) for start, end, name in self.mappings if name == program]
+        self.program = mine[0][0], mine[-1][1]
+        self.stack, self.heap = (
+            next(((start, end) for start, end, name in self.mappings if name == wanted), None)
+            for wanted in (b"[stack]", b"[heap]")
+        )
+        # What the kernel has put into the gap between the heap and the stack.
+        self.kernels = [name.decode() for name in (b"[vvar]", b"[vdso]") if any(name == one for _, _, one in self.mappings)]

@@ -160,7 +160,7 @@ fn tour(output: &str) -> Vec<Stop<'_>> {
             let mappings = maps.lines().filter(|line| line.trim_start().starts_with("0x")).map(|line| {
                 let [start, end] = [0, 1].map(|n| hex(line.split_whitespace().nth(n).unwrap()));
                 // The name is the last column, and may have blanks in it. (Its place differs from gdb to gdb.)
-                let name = line.find(['/', '[']).map_or("", |at| &line[at..]);
+                let name = line.find(['/', '[']).map_or("", |at| line[at..].trim_end());
                 (name, (start, end))
             });
             Stop { text, edges: edges.collect(), maps: mappings.collect() }
@@ -345,7 +345,7 @@ fn the_tour_leaves_no_step_out_that_was_made_by_hand() {
     assert_in_order(&output.lines().collect::<Vec<_>>(), &["Step 2", "Step 3", "before: 00 00 00 00", "Step 4"]);
     let output = gdb(&["-x", TOUR], &["next", "next", "next", "tour", "tour"]);
     assert_in_order(&output.lines().collect::<Vec<_>>(), &["Step 1", "Step 2", "program break", "Step 3"]);
-    let output = gdb(&["-x", TOUR], &[&["step"; 26][..], &["tour"; 4]].concat());
+    let output = gdb(&["-x", TOUR], &[&["step"; 26][..], &["tour"; 2]].concat());
     assert!((1..=5).all(|step| output.matches(&format!("Step {step} of 5")).count() == 1), "{output}");
 }
 
@@ -407,7 +407,10 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
         assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
     }
     assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
-    assert!(output.contains("\x1b[1mStep 1"), "in bold: {output}");
+    // As gdb writes it: 1 for bold, perhaps among other attributes.
+    let (attributes, _) = output.split_once("mStep 1 of 5").unwrap();
+    let (_, attributes) = attributes.rsplit_once("\x1b[").unwrap();
+    assert!(attributes.split(';').any(|attribute| attribute == "1"), "in bold: {output}");
 
     let output = on_a_terminal(&[("NO_COLOR", "1")]);
     assert!(output.contains("Step 5 of 5"), "{output}");

@@ -57,6 +57,22 @@ fn shows_the_program_itself() {
 }
 
 #[test]
+#[cfg(debug_assertions)] // as in `make gdb`
+fn shows_a_stop_of_the_tour() {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-q", "-nx", "-batch", "-x", "gdb/tour.py", "-ex", "set args > /dev/null", "-ex", "tour", "-ex", "tour"]);
+    let output = run(gdb.arg(env!("CARGO_BIN_EXE_alloc")).env("LC_ALL", "C.UTF-8").current_dir(ROOT));
+    let output = String::from_utf8(output.stdout).unwrap();
+    let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
+    let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();
+    let shown = format!("Step 2 of 5{}", shown.split_once("```").unwrap().0);
+    // The stack is where it is, and so large, by chance.
+    let normal =
+        |text: &str| normal(text).lines().filter(|line| !line.contains("stack")).collect::<Vec<_>>().join("\n");
+    assert_eq!(normal(stop), normal(&shown));
+}
+
+#[test]
 fn names_files_that_are_there() {
     for page in ["README.md", "CONTRIBUTING.md", "benches/README.md", "malloc/README.md"] {
         let path = std::path::Path::new(ROOT).join(page);

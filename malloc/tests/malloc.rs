@@ -48,7 +48,7 @@ fn moves_the_break_up_and_down_again() {
     assert!(traced.calls.iter().all(|call| ["brk", "write", "exit"].contains(&&*call.name)), "{:?}", traced.calls);
 
     let lines: Vec<_> = traced.stdout().lines().collect();
-    assert!(lines.iter().all(|line| line.chars().count() <= 88), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     // Each line ends with the break, how far it moved, and in how many calls.
     let numbers = lines[1..8].iter().map(|line| {
         let mut words = line.split_whitespace().rev();

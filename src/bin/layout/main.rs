@@ -1,50 +1,56 @@
-//! The article's picture of virtual memory, drawn by a process of itself, three times: before any allocation, after
-//! moving the program break up by four bytes, and after moving it back down.
+//! The article's picture of virtual memory, drawn by a process of itself: before any allocation, after moving the
+//! program break up by four bytes, and after moving it back down.
 //!
-//! From the top down one sees the end of user memory, the stack, what the kernel adds, the very large gap, the heap
-//! with the program break, and the program itself: zeroed data, data, read-only data, code. What is marked has moved:
-//! the break by exactly 4, while the `[heap]` mapping that comes and goes is a page.
+//! The first picture shows the whole address space, from the top down: the end of user memory, the stack, what the
+//! kernel adds, the very large gap, the heap with the program break, and the program itself. The other two show what is
+//! between the gap and the program. They mark what has moved: the break by exactly 4 bytes, while the mapping `[heap]`
+//! that comes and goes is a whole page.
 //!
-//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings from `/proc/self/maps`. Known
-//! beforehand are only the size of a page and where the user's addresses end. It uses no heap, since that is what it
-//! draws. Without `/proc` it draws what it knows by itself, and says what is missing.
+//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`.
+//! Without `/proc`, the program draws what it knows by itself, and says what is missing. It uses no heap, since that is
+//! what it draws.
 #![no_std]
 #![no_main]
 
-mod maps;
 mod picture;
+mod proc;
 
-use picture::Picture;
+use picture::Painter;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{Error, current_break, exit, fail, move_break};
 
 program_break::entry!(main);
 
+/// Where a file in /proc is read into. Zeroed data takes no memory before it is used.
+static mut BUFFER: [u8; 1 << 20] = [0; 1 << 20];
+
 extern "C" fn main() -> ! {
+    // SAFETY: this is the only reference to it, and `main` runs once.
+    let buffer = unsafe { &mut *&raw mut BUFFER };
     let mut out = LineWriter::new(STDOUT);
-    let moved = story(&mut out);
+    let moved = draw_three(&mut out, buffer);
     match (moved, out.result) {
         (Ok(()), Ok(())) => exit(0),
         (moved, written) => fail!(moved, written),
     }
 }
 
-/// The three pictures. Says whether the break could be moved; whether `out` could be written to, it keeps itself.
-fn story(out: &mut LineWriter) -> Result<(), Error> {
+/// Draws the pictures. Returns whether the break could be moved. Whether the pictures could be written is in `out`.
+fn draw_three(out: &mut LineWriter, buffer: &mut [u8]) -> Result<(), Error> {
     let heap_start = current_break();
-    if heap_start as usize > picture::TOP {
-        return Err(Error::Brk); // an error number, from a filter in the kernel's place
+    if (heap_start as isize) < 0 {
+        return Err(Error::Brk); // an error number, from a filter of system calls
     }
-    let mut picture = Picture::new(heap_start as usize);
-    picture.draw(out, heap_start, "Before any allocation");
+    let mut painter = Painter::new(heap_start as usize, buffer);
+    painter.draw(out, heap_start as usize, "Before any allocation");
 
     let heap_end = heap_start.wrapping_add(4);
-    // SAFETY: up, so no memory is taken away.
+    // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
-    picture.draw(out, heap_end, "After moving the program break up by 4 bytes");
+    painter.draw(out, heap_end as usize, "After moving the program break up by 4 bytes");
 
-    // SAFETY: nobody has used the four bytes.
+    // SAFETY: the four bytes are not used.
     unsafe { move_break(heap_start) }?;
-    picture.draw(out, heap_start, "After moving it back down");
+    painter.draw(out, heap_start as usize, "After moving it back down");
     Ok(())
 }

@@ -1,33 +1,32 @@
 //! The picture: the address space from the top down, and what has moved since the last one.
 
-use crate::maps::{self, Mapping};
+use crate::proc::{self, Mapping};
 use core::fmt::{self, Display, Write};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use program_break::stdio::LineWriter;
 use syscalls::Errno;
 
-/// The last address of user memory, as in the article: the lower half of what 48 bits can say.
-pub const TOP: usize = 0x7fff_ffff_ffff;
+/// How many bits an address of user memory can have, from the fewest up. The kernel's addresses are as many, at the other
+/// end. From the kernel's own documentation: `arch/x86/x86_64/mm.rst`, `arch/arm64/memory.rst`, `arch/riscv/vm-layout.rst`.
+const USER_BITS: &[u32] = if cfg!(target_arch = "x86_64") {
+    &[47, 56]
+} else if cfg!(target_arch = "aarch64") {
+    &[36, 39, 42, 47, 48, 52]
+} else {
+    &[38, 47, 56]
+};
 
-/// The first address of the kernel's. Between it and the user's last there are none: 48 bits, the highest of them
-/// repeated.
-const KERNEL: usize = 0xffff_8000_0000_0000;
-
-/// The kernel maps whole pages of this size.
+/// A page has this many bytes, or a multiple of it.
 const PAGE: usize = 4096;
 
 /// How wide the picture is, from border to border.
 const WIDTH: usize = 45;
 
-/// The mappings of one reading of the file. If there are more, it is read again for those below.
-static mut WINDOW: [Mapping; 64] = [Mapping::NONE; 64];
-
-/// The number of the next picture. (Data that isn't zeroed, so that there is some to be seen.)
+/// The number of the next picture. (This is data that isn't zeroed, so that there is some to be seen.)
 static NUMBER: AtomicUsize = AtomicUsize::new(1);
 
-/// The ends of the program's parts, as linker.ld names them.
+/// The ends of the program's parts, as linker.ld names them. Only their addresses are used.
 mod linker {
-    // Only their addresses are taken: what is at them is something else, or nothing.
     unsafe extern "C" {
         pub static __ehdr_start: u8;
         pub static rodata: u8;
@@ -38,130 +37,7 @@ mod linker {
     }
 }
 
-/// What stays the same from one picture to the next, and what the last one said.
-#[derive(Clone, Copy)]
-pub struct Picture {
-    heap_start: usize,
-    unicode: bool,
-    last: Option<Heap>,
-}
-
-#[derive(Clone, Copy)]
-struct Heap {
-    program_break: usize,
-    /// The size of the `[heap]` mapping, 0 if there is none.
-    mapped: usize,
-}
-
-impl Picture {
-    /// Nothing drawn so far, and a heap that starts at `heap_start`.
-    pub fn new(heap_start: usize) -> Picture {
-        Picture { heap_start, unicode: maps::is_unicode(), last: None }
-    }
-
-    /// Draws the address space as it is now, with the break where `brk` has just said that it is.
-    pub fn draw(&mut self, out: &mut LineWriter, program_break: *mut u8, title: &str) {
-        // A failure to write stays in `out`.
-        let _ = self.try_draw(out, program_break as usize, title);
-    }
-
-    fn try_draw(&mut self, out: &mut LineWriter, program_break: usize, title: &str) -> fmt::Result {
-        let number = NUMBER.fetch_add(1, Relaxed);
-        writeln!(out, "{}{number}. {title}\n", if number > 1 { "\n" } else { "" })?;
-
-        let mut heap = Heap { program_break, mapped: 0 };
-        // SAFETY: there is one thread, and no other reference to it, since this function doesn't call itself.
-        #[expect(static_mut_refs, reason = "this one reference")]
-        let window = unsafe { &mut WINDOW };
-        let mut limit = usize::MAX;
-        let (mut count, missing) = look(limit, self.heap_start, heap.program_break, window);
-        let empty = if missing.is_some() { "not known" } else { "nothing" };
-        let mut rows = Rows { out, picture: *self, program_break: heap.program_break, empty, pending: None };
-        loop {
-            let highest = count.saturating_sub(window.len())..count;
-            for n in highest.clone().rev() {
-                let mapping = &window[n % window.len()];
-                if mapping.name() == "[heap]" {
-                    heap.mapped = mapping.end - mapping.start.max(self.heap_start);
-                }
-                rows.mapping(mapping)?;
-                limit = mapping.start;
-            }
-            if highest.start == 0 {
-                break;
-            }
-            // Nothing is mapped or unmapped in between, so this is the same list.
-            (count, _) = look(limit, self.heap_start, heap.program_break, window);
-        }
-        rows.finish()?;
-        self.remark(out, heap, missing)?;
-        self.last = Some(heap);
-        Ok(())
-    }
-
-    /// What has changed since the last picture, in words.
-    fn remark(&self, out: &mut LineWriter, heap: Heap, missing: Option<Errno>) -> fmt::Result {
-        writeln!(out)?;
-        match self.last {
-            None => writeln!(out, "Nothing is on the heap: it starts where it ends, at the program break.")?,
-            Some(last) => {
-                let moved = heap.program_break.wrapping_sub(last.program_break) as isize;
-                writeln!(out, "The program break has moved by {moved:+}.")?;
-                match (last.mapped, heap.mapped) {
-                    (0, new @ 1..) => {
-                        writeln!(out, "The mapping [heap] has come, {}: the kernel maps whole pages.", Size(new))?
-                    }
-                    (old @ 1.., 0) => writeln!(out, "The mapping [heap] has gone, all of its {}.", Size(old))?,
-                    _ => {}
-                }
-            }
-        }
-        if let Some(errno) = missing {
-            writeln!(
-                out,
-                "Missing, since /proc/self/maps can't be read (errno {}): all rights, the",
-                errno.into_raw()
-            )?;
-            writeln!(out, "rest of the stack, and whatever else the kernel has mapped.")?;
-        }
-        Ok(())
-    }
-}
-
-/// Puts the mappings below `limit` into the window, each at its number modulo the window's size, counted from the lowest
-/// one up: so that the highest ones stay. Returns how many there are, and why they aren't from the file, if they aren't.
-fn look(limit: usize, heap_start: usize, program_break: usize, window: &mut [Mapping]) -> (usize, Option<Errno>) {
-    let mut count = 0;
-    let mut take = |count: &mut usize, mapping: Mapping| {
-        if mapping.end <= limit {
-            window[*count % window.len()] = mapping;
-            *count += 1;
-        }
-    };
-    let Err(errno) = maps::for_each(|mapping| take(&mut count, mapping)) else { return (count, None) };
-
-    // What the process knows by itself: whole pages, as the kernel maps them. It runs on one of the stack.
-    let page = (&raw const errno).addr() / PAGE * PAGE;
-    let [start, _, text_end, data, _, end] = parts();
-    count = 0;
-    for (start, end, name) in [
-        (start, text_end.next_multiple_of(PAGE), ""),
-        (data / PAGE * PAGE, end.next_multiple_of(PAGE), ""),
-        (heap_start, program_break.next_multiple_of(PAGE), if program_break > heap_start { "[heap]" } else { "" }),
-        (page, page + PAGE, "stack, a page of it"),
-    ] {
-        if start < end {
-            take(&mut count, Mapping::new(start, end, UNKNOWN, name));
-        }
-    }
-    (count, Some(errno))
-}
-
-/// The rights of what isn't from the file, and of what isn't mapped at all.
-const UNKNOWN: [u8; 3] = *b"???";
-const NOTHING: [u8; 3] = *b"   ";
-
-/// Where the program starts, its read-only data starts, its text ends, its data starts, ends, and it ends itself.
+/// Returns where the program starts, its read-only data starts, its text ends, its data starts and ends, and it ends.
 fn parts() -> [usize; 6] {
     use linker::*;
     [
@@ -175,129 +51,236 @@ fn parts() -> [usize; 6] {
     .map(|symbol| symbol.addr())
 }
 
-/// The rows of one picture, from the top down.
-struct Rows<'a> {
-    out: &'a mut LineWriter,
-    picture: Picture,
-    program_break: usize,
-    /// What is said of addresses without a mapping.
-    empty: &'static str,
-    /// The last region, which isn't drawn yet, as the next one may continue it.
-    pending: Option<Mapping>,
+/// Draws the pictures, and remembers what the last one showed.
+pub struct Painter<'a> {
+    buffer: &'a mut [u8],
+    heap_start: usize,
+    is_unicode: bool,
+    last: Option<HeapState>,
 }
 
-impl Rows<'_> {
-    /// A mapping, below the last one: what is between them, and then its parts.
-    fn mapping(&mut self, mapping: &Mapping) -> fmt::Result {
-        let mut above = self.pending.map_or(TOP + 1, |last| last.start);
-        if above > TOP + 1 && mapping.end <= TOP + 1 {
-            self.region(Mapping::new(KERNEL, above, NOTHING, "the kernel's half"))?;
-            self.region(Mapping::new(TOP + 1, KERNEL, NOTHING, "no addresses"))?;
-            above = TOP + 1;
+#[derive(Clone, Copy)]
+struct HeapState {
+    program_break: usize,
+    /// The size of the mapping `[heap]`, 0 if there is none.
+    mapped: usize,
+}
+
+impl<'a> Painter<'a> {
+    pub fn new(heap_start: usize, buffer: &'a mut [u8]) -> Self {
+        let is_unicode = proc::is_unicode(buffer);
+        Painter { buffer, heap_start, is_unicode, last: None }
+    }
+
+    /// Draws the address space as it is now, with the break where `brk` has returned that it is.
+    pub fn draw(&mut self, out: &mut LineWriter, program_break: usize, title: &str) {
+        // A failure to write stays in `out`.
+        let _ = self.try_draw(out, program_break, title);
+    }
+
+    fn try_draw(&mut self, out: &mut LineWriter, program_break: usize, title: &str) -> fmt::Result {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        writeln!(out, "{}{number}. {title}\n", if number > 1 { "\n" } else { "" })?;
+
+        // The value of this variable is on the stack.
+        let heap_start = self.heap_start;
+        let stack = (&raw const heap_start).addr() / PAGE * PAGE;
+        let mut renderer = Renderer {
+            out,
+            heap: HeapState { program_break, mapped: 0 },
+            heap_start,
+            is_unicode: self.is_unicode,
+            last: self.last,
+            empty: "nothing",
+            user_end: *USER_BITS.iter().map(|bits| 1 << bits).find(|end| stack < *end).get_or_insert(1 << 63),
+            pending: None,
+            is_visible: false,
+        };
+        let missing = match proc::mappings(self.buffer) {
+            Ok(mut mappings) => mappings.try_for_each(|mapping| renderer.mapping(&mapping)).map(|()| None)?,
+            Err(errno) => {
+                // What the process knows by itself.
+                renderer.empty = "not known";
+                let [start, _, text_end, data, _, end] = parts();
+                for (start, end, name) in [
+                    (stack, stack + PAGE, "stack, a page of it"),
+                    (heap_start, program_break, "[heap]"),
+                    (data, end, ""),
+                    (start, text_end, ""),
+                ] {
+                    if start < end {
+                        renderer.mapping(&Mapping { start, end, rights: "???", name })?;
+                    }
+                }
+                Some(errno)
+            }
+        };
+        renderer.finish()?;
+        let heap = renderer.heap;
+        self.remark(out, heap, missing)?;
+        self.last = Some(heap);
+        Ok(())
+    }
+
+    /// Writes what has changed since the last picture, in words.
+    fn remark(&self, out: &mut LineWriter, heap: HeapState, missing: Option<Errno>) -> fmt::Result {
+        writeln!(out)?;
+        match self.last {
+            None => writeln!(out, "Nothing is on the heap: it starts where it ends, at the program break.")?,
+            Some(last) => {
+                let moved = heap.program_break.wrapping_sub(last.program_break) as isize;
+                writeln!(out, "The program break has moved by {moved:+}.")?;
+                if heap.mapped > last.mapped {
+                    writeln!(out, "The mapping [heap] is new, {}: the kernel maps whole pages.", Size(heap.mapped))?;
+                } else if heap.mapped < last.mapped {
+                    writeln!(out, "The mapping [heap] is gone, all of its {}.", Size(last.mapped))?;
+                }
+            }
+        }
+        if let Some(errno) = missing {
+            let errno = errno.into_raw();
+            writeln!(out, "/proc/self/maps can't be read (errno {errno}). So all rights, the rest of the stack,")?;
+            writeln!(out, "and whatever else the kernel has mapped are missing.")?;
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one picture, from the top down.
+struct Renderer<'a, 'b> {
+    out: &'a mut LineWriter,
+    heap: HeapState,
+    heap_start: usize,
+    is_unicode: bool,
+    last: Option<HeapState>,
+    /// What addresses without a mapping are called.
+    empty: &'static str,
+    /// The first address past user memory.
+    user_end: usize,
+    /// The last region. It isn't drawn yet, since the next one may continue it.
+    pending: Option<Mapping<'b>>,
+    is_visible: bool,
+}
+
+impl<'b> Renderer<'_, 'b> {
+    /// A mapping below the last one: the addresses between the two, and then its parts.
+    fn mapping(&mut self, mapping: &Mapping<'b>) -> fmt::Result {
+        let program_break = self.heap.program_break;
+        let mut above = self.pending.map_or(self.user_end, |last| last.start);
+        if above > self.user_end && mapping.end <= self.user_end {
+            let kernel = self.user_end.wrapping_neg();
+            self.region(kernel, above, "", "the kernel's half")?;
+            self.region(self.user_end, kernel, "", "no addresses")?;
+            above = self.user_end;
         }
         if above > mapping.end {
-            // The heap is there also when it is empty and so has no mapping.
-            let program_break = self.program_break.clamp(mapping.end, above);
-            // What is right above the heap is for the heap to grow into.
-            let is_gap = [self.program_break, self.program_break.next_multiple_of(PAGE)].contains(&program_break);
-            let name = if is_gap { "the gap" } else { self.empty };
-            self.region(Mapping::new(program_break, above, NOTHING, name))?;
-            self.region(Mapping::new(mapping.end, program_break, NOTHING, self.empty))?;
+            // An empty heap has no mapping. What is right above the heap is for it to grow into.
+            let cut = program_break.clamp(mapping.end, above);
+            let is_gap = cut == program_break || mapping.name == "[heap]";
+            self.region(cut, above, "", if is_gap { "the gap" } else { self.empty })?;
+            self.region(mapping.end, cut, "", self.empty)?;
+        }
+        if mapping.name == "[heap]" {
+            self.heap.mapped = mapping.end - mapping.start.max(self.heap_start);
         }
         let [start, rodata, text_end, data, data_end, end] = parts();
-        let heap = (self.picture.heap_start, self.program_break);
-        let program = start..(end.next_multiple_of(PAGE));
+        let is_program = mapping.start < end && start < mapping.end;
         let mut top = mapping.end;
-        for cut in [heap.1, heap.0, end, data_end, data, text_end, rodata, mapping.start] {
+        for cut in [program_break, self.heap_start, end, data_end, data, text_end, rodata, mapping.start] {
             if !(mapping.start..top).contains(&cut) {
                 continue;
             }
-            let name = match cut {
-                _ if cut >= heap.1 && mapping.name() == "[heap]" => "not asked for",
-                _ if (heap.0..heap.1).contains(&cut) => "heap",
-                _ if !program.contains(&cut) => match mapping.name() {
-                    "[stack]" => "stack; grows down",
-                    "" => "(no name)",
-                    name => name,
-                },
+            let name = match (is_program, mapping.name) {
+                (false, "[heap]") if cut >= program_break => "not asked for",
+                (false, "[heap]") if cut >= self.heap_start => "heap",
+                (false, "[stack]") => "stack; grows down",
+                (false, "") => "(no name)",
+                // The end of a long path.
+                (false, name) => name.char_indices().rev().nth(21).map_or(name, |(at, _)| &name[at..]),
                 _ if cut >= end || (text_end..data).contains(&cut) => "rest of the page",
                 _ if cut >= data_end => ".bss: zeroed data",
                 _ if cut >= data => ".data",
                 _ if cut >= rodata => "read-only data",
                 _ => "code",
             };
-            self.region(Mapping::new(cut, top, mapping.rights, name))?;
+            self.region(cut, top, mapping.rights, name)?;
             top = cut;
         }
         Ok(())
     }
 
-    /// A region, right below the last one. It is drawn when the next one comes.
-    fn region(&mut self, region: Mapping) -> fmt::Result {
-        if region.start == region.end {
+    /// A region right below the last one. It is drawn when the next one comes.
+    fn region(&mut self, start: usize, end: usize, rights: &'b str, name: &'b str) -> fmt::Result {
+        if start == end {
             return Ok(());
         }
+        let region = Mapping { start, end, rights, name };
         match &mut self.pending {
-            Some(last)
-                if last.name() == region.name() && last.rights == region.rights && region.end != self.program_break =>
-            {
-                last.start = region.start;
+            Some(last) if last.name == name && last.rights == rights && end != self.heap.program_break => {
+                last.start = start;
                 Ok(())
             }
-            pending => {
-                let last = pending.replace(region);
-                last.map_or(Ok(()), |last| self.draw(&last))
-            }
+            pending => pending.replace(region).map_or(Ok(()), |last| self.draw(&last)),
         }
     }
 
-    /// The last region, and the line below it.
+    /// Draws the last region, and the line below it.
     fn finish(&mut self) -> fmt::Result {
         let Some(last) = self.pending else { return Ok(()) };
         self.draw(&last)?;
-        self.edge(last.start, false)
+        if self.is_visible { self.edge(last.start, false) } else { Ok(()) }
     }
 
+    /// Draws a region and the line above it. The second and third picture start at the gap and end with the program.
     fn draw(&mut self, region: &Mapping) -> fmt::Result {
-        let is_new = region.name() == "not asked for" && self.picture.last.is_some_and(|last| last.mapped == 0);
+        let [.., end] = parts();
+        let is_first = self.last.is_none();
+        self.is_visible |= is_first || region.name == "the gap";
+        if !self.is_visible {
+            return Ok(());
+        }
+        let is_new = region.name == "not asked for" && self.last.is_some_and(|last| last.mapped == 0);
         self.edge(region.end, is_new)?;
-        let side = match (self.picture.unicode, region.rights) {
-            (true, NOTHING) => "┆",
+        self.is_visible = is_first || region.end > end;
+        if !self.is_visible {
+            return Ok(());
+        }
+        let side = match (self.is_unicode, region.rights) {
+            (true, "") => "┆",
             (true, _) => "│",
-            (false, NOTHING) => ":",
+            (false, "") => ":",
             (false, _) => "|",
         };
-        let (name, size) = (region.name(), Size(region.end - region.start));
-        let rights = str::from_utf8(&region.rights).unwrap_or("???");
-        writeln!(self.out, "{:18} {side} {name:<22}{size:>14}  {rights} {side}", "")
+        let size = Size(region.end - region.start);
+        writeln!(self.out, "{:18} {side} {:<22}{size:>14}  {:3} {side}", "", region.name, region.rights)
     }
 
-    /// The line between two regions, with the address of the upper one's start.
+    /// Draws the line between two regions, with the address where the upper one starts.
     fn edge(&mut self, address: usize, is_new: bool) -> fmt::Result {
-        let line = if self.picture.unicode { "─" } else { "-" };
-        // The first address past the user's half is the kernel's: shown is the user's last, as in the article.
-        write!(self.out, "{:>#18x} ", if address == TOP + 1 { TOP } else { address })?;
+        let (line, mark) = if self.is_unicode { ("─", "◄") } else { ("-", "<") };
+        // The first address past user memory is nobody's. The last one of user memory is shown, as in the article.
+        write!(self.out, "{:>#18x} ", address - usize::from(address == self.user_end))?;
         let mut width = 0;
         let [start, _, text_end, _, data_end, end] = parts();
-        let names = [
-            (TOP + 1, "end of user memory, 128 TiB"),
-            (self.program_break, "program break"),
-            (self.picture.heap_start, "heap start"),
+        for (named, name) in [
+            (self.user_end, "end of user memory"),
+            (self.heap.program_break, "program break"),
+            (self.heap_start, "heap start"),
             (end, "end"),
             (data_end, "edata"),
             (text_end, "etext"),
             (start, "start of the program"),
-        ];
-        for (_, name) in names.iter().filter(|(named, _)| *named == address) {
-            write!(self.out, "{line}{line} {name} ")?;
-            width += name.len() + 4;
+        ] {
+            if named == address {
+                write!(self.out, "{line}{line} {name} ")?;
+                width += name.len() + 4;
+            }
         }
         for _ in width..WIDTH {
             self.out.write_str(line)?;
         }
-        let mark = if self.picture.unicode { "◄" } else { "<" };
-        match self.picture.last {
-            Some(last) if address == self.program_break && address != last.program_break => {
+        match self.last {
+            Some(last) if address == self.heap.program_break && address != last.program_break => {
                 write!(self.out, " {mark} moved by {:+}", address.wrapping_sub(last.program_break) as isize)?;
             }
             _ if is_new => write!(self.out, " {mark} new")?,
@@ -307,7 +290,7 @@ impl Rows<'_> {
     }
 }
 
-/// A number of bytes, as a person says it.
+/// A number of bytes, for people.
 struct Size(usize);
 
 impl Display for Size {
@@ -334,7 +317,7 @@ impl Display for Size {
     }
 }
 
-/// A short text, which is padded as a whole.
+/// A short text, to be padded as a whole.
 struct Text {
     bytes: [u8; 16],
     len: usize,

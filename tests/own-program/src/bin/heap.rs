@@ -6,9 +6,9 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use core::fmt::Write;
-use program_break_malloc::Heap;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{current_break, exit, move_break};
+use program_break_malloc::Heap;
 use syscalls::{Sysno, syscall};
 
 #[global_allocator]

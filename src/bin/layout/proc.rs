@@ -1,0 +1,72 @@
+//! What the kernel says of this process in files: its mappings and its environment ([`proc(5)`]).
+//!
+//! [`proc(5)`]: https://man7.org/linux/man-pages/man5/proc.5.html
+
+use core::ffi::CStr;
+use syscalls::{Errno, Sysno, syscall};
+
+/// A part of the address space that has the same rights and the same origin throughout.
+#[derive(Clone, Copy)]
+pub struct Mapping<'a> {
+    pub start: usize,
+    /// The first address past it.
+    pub end: usize,
+    /// As in the file: `rw-`.
+    pub rights: &'a str,
+    /// `[heap]`, a file's path, or nothing.
+    pub name: &'a str,
+}
+
+/// Reads the mappings of this process into `buffer`, and returns them from the highest address down.
+pub fn mappings(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
+    let text = read(c"/proc/self/maps", buffer)?;
+    // This program is in some mappings, so without any the file is not what it should be.
+    let lines = text.trim_ascii_end().rsplit(|&byte| byte == b'\n');
+    if lines.clone().any(|line| parse(line).is_none()) { Err(Errno::EINVAL) } else { Ok(lines.filter_map(parse)) }
+}
+
+/// Takes a line apart: `start-end rights offset device inode name`.
+fn parse(line: &[u8]) -> Option<Mapping<'_>> {
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    // A path can have any bytes in it.
+    let mut next = || fields.next().map(|field| str::from_utf8(field.trim_ascii()).unwrap_or("a file"));
+    let (start, end) = next()?.split_once('-')?;
+    let rights = next()?.get(..3)?;
+    let name = [next()?, next()?, next()?, next().unwrap_or("")][3];
+    let hex = |text| usize::from_str_radix(text, 16).ok();
+    Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
+}
+
+/// Returns whether to draw with more than ASCII: not if the locale is called `C` or `POSIX`, and not if the environment,
+/// which says so, can't be read.
+pub fn is_unicode(buffer: &mut [u8]) -> bool {
+    let Ok(environment) = read(c"/proc/self/environ", buffer) else { return false };
+    // The first of these that is set, and not empty (man 7 locale).
+    let values = [&b"LC_ALL="[..], b"LC_CTYPE=", b"LANG="].map(|variable| {
+        let mut values = environment.split(|&byte| byte == 0).filter_map(|line| line.strip_prefix(variable));
+        values.find(|value| !value.is_empty())
+    });
+    !matches!(values.into_iter().flatten().next(), Some(b"C" | b"POSIX"))
+}
+
+/// Reads a whole file. Fails with `EFBIG` if it is larger than the buffer.
+fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    const AT_FDCWD: isize = -100;
+    const O_RDONLY: usize = 0;
+    // SAFETY: the path is a C string, and the kernel only reads it.
+    let fd = unsafe { syscall!(Sysno::openat, AT_FDCWD, path.as_ptr(), O_RDONLY) }?;
+    let mut len = 0;
+    let result = loop {
+        let rest = &mut buffer[len..];
+        // SAFETY: the kernel writes into the rest of the buffer, and no further than its length.
+        match unsafe { syscall!(Sysno::read, fd, rest.as_mut_ptr(), rest.len()) } {
+            Ok(0) => break if rest.is_empty() { Err(Errno::EFBIG) } else { Ok(()) },
+            Ok(read) => len += read,
+            Err(Errno::EINTR) => {}
+            Err(errno) => break Err(errno),
+        }
+    };
+    // SAFETY: the descriptor is this function's own. It was only read, so nothing is lost if closing it fails.
+    let _ = unsafe { syscall!(Sysno::close, fd) };
+    result.map(|()| &buffer[..len])
+}

@@ -192,9 +192,7 @@ class Memory:
         program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
         mine = [(start, end) for start, end, name in self.mappings if name == program]
         self.program = mine[0][0], mine[-1][1]
-        self.stack, self.heap = (
-            next(((start, end) for start, end, name in self.mappings if name == wanted), None)
-            for wanted in (b"[stack]", b"[heap]")
-        )
+        named = {name: (start, end) for start, end, name in self.mappings}
+        self.stack, self.heap = named.get(b"[stack]"), named.get(b"[heap]")
         # What the kernel has put into the gap between the heap and the stack.
-        self.kernels = [name.decode() for name in (b"[vvar]", b"[vdso]") if any(name == one for _, _, one in self.mappings)]
+        self.kernels = [name.decode() for name in (b"[vvar]", b"[vdso]") if name in named]

@@ -13,8 +13,8 @@ const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 const TOUR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
-/// What gdb prints for `commands` (after the options in `first`), standard error included. What `alloc` prints itself is
-/// kept apart: gdb's own output has a buffer, so that it could come anywhere in between.
+/// What gdb prints for `commands` (after the options in `first`), standard error included. What `alloc` prints itself
+/// is kept apart: gdb's own output has a buffer, so that it could come anywhere in between.
 fn gdb_with(first: &[&str], commands: &[&str], set_up: impl FnOnce(&mut Command)) -> (String, String) {
     let printed = tempfile::NamedTempFile::new().unwrap();
     let redirect = format!("set args > '{}'", printed.path().display());

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Two halves. How blocks are cut out of the memory is [`talc`]'s. Of the three allocators that were measured on this
-//! source it is the one that is near glibc's malloc or ahead of it in every case and gives memory back (`cargo bench
-//! -p program-break-malloc`): `dlmalloc` copies a growing block, and `rlsf` keeps all that it ever had. The other half, [`Source`],
-//! is this project's: it moves the break up when there is no room left, and down when the top of the heap is free.
+//! source it is the one that is near glibc's malloc or ahead of it in every case and gives memory back (`cargo bench -p
+//! program-break-malloc`): `dlmalloc` copies a growing block, and `rlsf` keeps all that it ever had. The other half,
+//! [`Source`], is this project's: it moves the break up when there is no room left, and down when the top of the heap
+//! is free.
 
 #![no_std]
 
@@ -126,8 +127,8 @@ struct Break {
     /// The end of the heap that ends where the source does, once there is one. (There are others below it if somebody
     /// else has moved the break in between.)
     top: Option<NonNull<u8>>,
-    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but for
-    /// talc's note at the very end, which is no part of any block.
+    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but
+    /// for talc's note at the very end, which is no part of any block.
     fresh: usize,
 }
 
@@ -205,8 +206,8 @@ fn acquire_from<B: Binning>(talc: &mut Talc<Break, B>, start: *mut u8, layout: L
 
 /// A global allocator on the program break.
 ///
-/// Threads share it behind a spin lock. Out of memory is an error, as in `try_reserve`; where Rust can't return one, the
-/// program panics: a message with the number of bytes, and exit status 70.
+/// Threads share it behind a spin lock. Out of memory is an error, as in `try_reserve`; where Rust can't return one,
+/// the program panics: a message with the number of bytes, and exit status 70.
 pub struct Heap(TalcLock<RawSpinlock, Break>);
 
 impl Heap {

@@ -6,8 +6,9 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use program_break::stdio::LineWriter;
 use syscalls::Errno;
 
-/// How many bits an address of user memory can have, from the fewest up. The kernel's addresses are as many, at the other
-/// end. From the kernel's own documentation: `arch/x86/x86_64/mm.rst`, `arch/arm64/memory.rst`, `arch/riscv/vm-layout.rst`.
+/// How many bits an address of user memory can have, from the fewest up. The kernel's addresses are as many, at the
+/// other end. From the kernel's own documentation: `arch/x86/x86_64/mm.rst`, `arch/arm64/memory.rst`,
+/// `arch/riscv/vm-layout.rst`.
 const USER_BITS: &[u32] = if cfg!(target_arch = "x86_64") {
     &[47, 56]
 } else if cfg!(target_arch = "aarch64") {

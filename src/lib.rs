@@ -42,7 +42,7 @@
 //! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo hands them
 //! on:
 //!
-//! ```no_run
+//! ```ignore
 //! fn main() {
 //!     let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
 //!     for arg in args.split('\x1f') {
@@ -53,7 +53,7 @@
 //!
 //! And this is `src/main.rs`:
 //!
-//! ```no_run
+//! ```ignore
 //! #![no_std]
 //! #![no_main]
 //!

@@ -25,8 +25,9 @@ program_break::entry!(main);
 static mut BUFFER: [u8; 1 << 20] = [0; 1 << 20];
 
 extern "C" fn main() -> ! {
+    let buffer = &raw mut BUFFER;
     // SAFETY: this is the only reference to it, and `main` runs once.
-    let buffer = unsafe { &mut *&raw mut BUFFER };
+    let buffer = unsafe { &mut *buffer };
     let mut out = LineWriter::new(STDOUT);
     let moved = draw_three(&mut out, buffer);
     match (moved, out.result) {

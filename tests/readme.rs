@@ -8,7 +8,8 @@ use std::process::Command;
 const README: &str = include_str!("../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The same text with what differs from run to run made equal: addresses, times, and what cargo says while it compiles.
+/// The same text with what differs from run to run made equal: addresses, and the blanks that strace puts behind them;
+/// times, and what cargo prints while it compiles.
 fn normal(text: &str) -> String {
     let mut normal = String::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with("Compiling ")) {
@@ -17,6 +18,10 @@ fn normal(text: &str) -> String {
             None => line.to_string(),
         };
         // Behind each 0x, the digits; and in the line about execve, the number of variables.
+        let line = match line.split_once("  ") {
+            Some((call, result)) if line.contains(") ") => format!("{call} {}", result.trim_start()),
+            _ => line,
+        };
         let mut parts = line.split("0x");
         normal += parts.next().unwrap();
         for part in parts {

@@ -5,9 +5,11 @@ use std::env::var;
 
 fn main() {
     let target = |key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    if [target("OS"), target("ARCH"), target("POINTER_WIDTH")] != ["linux", "x86_64", "64"] {
+    let is_known = ["aarch64", "riscv64", "x86_64"].contains(&target("ARCH").as_str());
+    if !is_known || [target("OS"), target("ENDIAN"), target("POINTER_WIDTH")] != ["linux", "little", "64"] {
         println!(
-            "cargo::error=this program makes Linux's system calls for x86-64 itself, and builds for no other target"
+            "cargo::error=this program makes Linux's system calls itself, for x86-64, aarch64 and riscv64, \
+             and builds for no other target"
         );
         return;
     }

@@ -10,8 +10,6 @@ import re
 import gdb
 
 MAIN = "alloc::main"
-# The file in src/arch/ that has the raw calls, by gdb's name of the architecture.
-ARCHITECTURES = {"i386:x86-64": "x86_64", "aarch64": "aarch64", "riscv:rv64": "riscv64"}
 STDOUT = 1
 
 
@@ -56,8 +54,7 @@ class Call(gdb.Breakpoint):
     """At the start of a raw call. When it returns, `on_return` gets its arguments and its result."""
 
     def __init__(self, name, on_return):
-        architecture = ARCHITECTURES[gdb.selected_inferior().architecture().name()]
-        super().__init__(f"program_break::arch::{architecture}::{name}", internal=True)
+        super().__init__(f"program_break::arch::calls::{name}", internal=True)
         self.silent = True
         self.on_return = on_return
 

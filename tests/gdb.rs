@@ -102,7 +102,7 @@ fn shows_the_heap_in_its_variables() {
 
 #[test]
 fn backtraces_end_at_start() {
-    let output = gdb(&[], &["break program_break::arch::x86_64::brk", "run", "bt"]);
+    let output = gdb(&[], &["break program_break::arch::calls::brk", "run", "bt"]);
     let frames: Vec<_> = output.lines().filter(|line| line.starts_with('#')).collect();
     assert_eq!(frames.len(), 4, "{output}");
     for (frame, function) in frames.iter().zip(["::brk ", "::current_break ", "alloc::main ", "_start "]) {
@@ -114,7 +114,7 @@ fn backtraces_end_at_start() {
 #[test]
 fn shows_the_articles_instructions() {
     for (function, number) in [("brk", "0xc"), ("write", "0x1"), ("exit", "0x3c")] {
-        let output = gdb(&[], &[&format!("break program_break::arch::x86_64::{function}"), "run", "disassemble"]);
+        let output = gdb(&[], &[&format!("break program_break::arch::calls::{function}"), "run", "disassemble"]);
         let mnemonics: Vec<_> = output.lines().filter_map(|line| line.split('\t').nth(1)).collect();
         let mov = format!("mov    ${number},%eax");
         assert!(mnemonics.windows(2).any(|two| two[0].starts_with(&mov) && two[1].trim() == "syscall"), "{output}");
@@ -252,7 +252,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
             "tour",
             "tour",
             "next",
-            "break program_break::arch::x86_64::exit",
+            "break program_break::arch::calls::exit",
             "heap",
             "memory",
             "tour",
@@ -267,7 +267,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
     assert!(output.contains("4 bytes\n0x"), "{output}");
     // One's own breakpoint stops the tour.
     assert!(output.contains("\nBreakpoint 1"), "{output}");
-    assert!(output.contains(", program_break::arch::x86_64::exit (status=0)"), "{output}");
+    assert!(output.contains(", program_break::arch::calls::exit (status=0)"), "{output}");
     assert!(output.contains("breakpoint already hit 1 time"), "{output}");
     assert!(output.contains("exited normally]"), "an ordinary session: {output}");
 
@@ -315,12 +315,12 @@ fn the_tour_goes_on_from_wherever_gdb_is() {
         // In a function, and in the frame that called it.
         (&["step", "step", "tour", "tour"], ["brk (address=0x0)", "Step 2 of 5"]),
         (
-            &["break program_break::arch::x86_64::brk", "tour", "up", "tour", "tour", "tour"],
+            &["break program_break::arch::calls::brk", "tour", "up", "tour", "tour", "tour"],
             ["Step 1 of 5", "Step 2 of 5"],
         ),
         // Right at the instruction, and right behind it.
         (
-            &["break program_break::arch::x86_64::brk", "tour", "stepi", "tour", "tour", "tour"],
+            &["break program_break::arch::calls::brk", "tour", "stepi", "tour", "tour", "tour"],
             ["Step 1 of 5", "Step 2 of 5"],
         ),
         (&["step", "step", "step", "step", "tour", "tour"], ["Step 1 of 5", "Step 2 of 5"]),

@@ -3,11 +3,15 @@
 //! Such a file defines:
 //!
 //! - `_start!`, the macro that defines `_start`, where the kernel starts a program. It ends the chain of callers that a
-//!   debugger follows, aligns the stack as functions expect it, and calls `main`;
+//!   debugger follows, aligns the stack as functions expect it, and goes on to `main`;
 //! - the raw system calls `brk`, `write`, `exit` and `exit_group`: registers in, a register out, nothing checked. Each
 //!   is the pair of instructions that loads the number of the call and enters the kernel.
+//!
+//! A new file is named here, in `build.rs`, and in `Cargo.toml` (the targets of the dependencies).
 
-#[cfg(target_arch = "x86_64")]
-mod x86_64;
-#[cfg(target_arch = "x86_64")]
-pub use x86_64::*;
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+mod calls;
+
+pub use calls::*;

@@ -36,6 +36,8 @@ pub fn assert_built(output: &Output) {
 /// Builds it with `options`, and returns the directory of the programs.
 pub fn build(profile: &str, options: &[&str]) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-program").join(options.concat());
+    // Here, since two cargos that make one directory at the same time can fail.
+    std::fs::create_dir_all(&target).unwrap();
     // The tests of malloc/ build it too.
     let mut roots = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let manifest = roots.find_map(|root| root.join("tests/own-program/Cargo.toml").canonicalize().ok()).unwrap();

@@ -1,0 +1,122 @@
+//! AArch64, which is also called ARM64.
+//!
+//! The system call convention is described in [`syscall(2)`]: the number of the call is in x8, the arguments are in x0,
+//! x1 and x2, and the result returns in x0. The instruction `svc 0` enters the kernel, which keeps all other registers
+//! and doesn't touch the stack.
+//!
+//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
+//! the pair of `mov` and `svc`, as the article's on x86-64.
+//!
+//! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
+
+use core::arch::asm;
+use syscalls::Sysno;
+
+/// Defines `_start`. The kernel starts a program with all general registers zeroed and sp at a multiple of 16, which a
+/// function expects, too ([AAPCS64], 6.4.5). The frame record of x29 and x30 ends at zero (6.4.6).
+///
+/// [AAPCS64]: https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _start {
+    ($main:path) => {
+        // Naked: the compiler adds no instruction to these.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "mov x29, xzr", // no frame before this one
+                "mov x30, xzr", // a return address of 0, where a debugger's backtrace ends
+                "b {main}",     // a jump, which leaves that address as it is; never returns
+                main = sym $main,
+            )
+        }
+    };
+}
+
+/// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
+///
+/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+///
+/// # Safety
+///
+/// Nothing between `address` and the old break, if that is higher, may be used again.
+///
+/// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
+#[inline]
+pub unsafe fn brk(address: *mut u8) -> *mut u8 {
+    let program_break;
+    // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
+    unsafe {
+        asm!(
+            "mov x8, {brk}",
+            "svc 0",
+            brk = const Sysno::brk as u32,
+            inlateout("x0") address => program_break,
+            lateout("x8") _,
+            options(nostack),
+        );
+    }
+    program_break
+}
+
+/// Writes up to `length` bytes to the descriptor `fd`. Returns how many bytes were written, or minus an error number
+/// ([`write(2)`]).
+///
+/// # Safety
+///
+/// `length` bytes from `bytes` on can be read.
+///
+/// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
+#[inline]
+pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
+    let written;
+    // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
+    unsafe {
+        asm!(
+            "mov x8, {write}",
+            "svc 0",
+            write = const Sysno::write as u32,
+            inlateout("x0") fd => written,
+            in("x1") bytes,
+            in("x2") length,
+            lateout("x8") _,
+            options(nostack, readonly),
+        );
+    }
+    written
+}
+
+/// Ends the calling thread ([`exit(2)`]), and with it a program that has no other. `status` is what the parent process
+/// sees: 0 for success, or one of the `EX_` constants.
+///
+/// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
+#[inline]
+pub fn exit(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "mov x8, {exit}",
+            "svc 0",
+            exit = const Sysno::exit as u32,
+            in("x0") status,
+            options(noreturn, nostack),
+        )
+    }
+}
+
+/// Ends the program with all its threads ([`exit_group(2)`]).
+///
+/// [`exit_group(2)`]: https://man7.org/linux/man-pages/man2/exit_group.2.html
+pub fn exit_group(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "mov x8, {exit_group}",
+            "svc 0",
+            exit_group = const Sysno::exit_group as u32,
+            in("x0") status,
+            options(noreturn, nostack),
+        )
+    }
+}

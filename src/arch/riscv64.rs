@@ -1,0 +1,123 @@
+//! RISC-V with 64 bits.
+//!
+//! The system call convention is described in [`syscall(2)`]: the number of the call is in a7, the arguments are in a0,
+//! a1 and a2, and the result returns in a0. The instruction `ecall` enters the kernel, which keeps all other registers
+//! and doesn't touch the stack.
+//!
+//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
+//! the pair of `li` and `ecall`, as the article's on a76-64.
+//!
+//! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
+
+use core::arch::asm;
+use syscalls::Sysno;
+
+/// Defines `_start`. The kernel starts a program with all general registers zeroed and sp at a multiple of 16, which a
+/// function expects, too ([RISC-V calling conventions], integer calling convention).
+///
+/// The register gp stays 0: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
+///
+/// [RISC-V calling conventions]: https://github.com/riscv-non-isa/riscv-elf-psabi-doc/blob/master/riscv-cc.adoc
+#[doc(hidden)]
+#[macro_export]
+macro_rules! _start {
+    ($main:path) => {
+        // Naked: the compiler adds no instruction to these.
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        extern "C" fn _start() -> ! {
+            core::arch::naked_asm!(
+                "li ra, 0",    // a return address of 0, where a debugger's backtrace ends
+                "tail {main}", // a jump, which leaves that address as it is; never returns
+                main = sym $main,
+            )
+        }
+    };
+}
+
+/// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
+///
+/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+///
+/// # Safety
+///
+/// Nothing between `address` and the old break, if that is higher, may be used again.
+///
+/// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
+#[inline]
+pub unsafe fn brk(address: *mut u8) -> *mut u8 {
+    let program_break;
+    // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
+    unsafe {
+        asm!(
+            "li a7, {brk}",
+            "ecall",
+            brk = const Sysno::brk as u32,
+            inlateout("a0") address => program_break,
+            lateout("a7") _,
+            options(nostack),
+        );
+    }
+    program_break
+}
+
+/// Writes up to `length` bytes to the descriptor `fd`. Returns how many bytes were written, or minus an error number
+/// ([`write(2)`]).
+///
+/// # Safety
+///
+/// `length` bytes from `bytes` on can be read.
+///
+/// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
+#[inline]
+pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
+    let written;
+    // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
+    unsafe {
+        asm!(
+            "li a7, {write}",
+            "ecall",
+            write = const Sysno::write as u32,
+            inlateout("a0") fd => written,
+            in("a1") bytes,
+            in("a2") length,
+            lateout("a7") _,
+            options(nostack, readonly),
+        );
+    }
+    written
+}
+
+/// Ends the calling thread ([`exit(2)`]), and with it a program that has no other. `status` is what the parent process
+/// sees: 0 for success, or one of the `EX_` constants.
+///
+/// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
+#[inline]
+pub fn exit(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "li a7, {exit}",
+            "ecall",
+            exit = const Sysno::exit as u32,
+            in("a0") status,
+            options(noreturn, nostack),
+        )
+    }
+}
+
+/// Ends the program with all its threads ([`exit_group(2)`]).
+///
+/// [`exit_group(2)`]: https://man7.org/linux/man-pages/man2/exit_group.2.html
+pub fn exit_group(status: i32) -> ! {
+    // SAFETY: the operands follow the convention above. The call doesn't return.
+    unsafe {
+        asm!(
+            "li a7, {exit_group}",
+            "ecall",
+            exit_group = const Sysno::exit_group as u32,
+            in("a0") status,
+            options(noreturn, nostack),
+        )
+    }
+}

@@ -1,8 +1,19 @@
 # Each target does its own set-up. `make help` lists them.
 
 # Builds into ./target for this machine, whatever the environment says.
-unexport CARGO_BUILD_TARGET
 export CARGO_TARGET_DIR = target
+unexport CARGO_BUILD_TARGET
+
+# Unless TARGET names another one: make run, layout and malloc build for it with a cross compiler and lld, and run the
+# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.)
+ifdef TARGET
+arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(TARGET))))
+variable := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
+export CARGO_BUILD_TARGET = $(TARGET)
+export $(variable)_LINKER = $(arch)-linux-gnu-gcc
+export $(variable)_RUSTFLAGS = -Clink-arg=-fuse-ld=lld
+export $(variable)_RUNNER = qemu-$(arch)
+endif
 
 .PHONY: all alloc run gdb layout malloc bench asm test help clean
 all: alloc
@@ -14,14 +25,25 @@ help: ## this list
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, it drives the linker" >&2; exit 1; }
+ifdef TARGET
+	@ls "$$(rustc --print target-libdir --target $(TARGET))" >/dev/null 2>&1 || \
+	    { echo "make: Rust's core for $(TARGET) not found: rustup target add $(TARGET)" >&2; exit 1; }
+	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(TARGET)" \
+	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(arch)-linux-gnu ld.lld:lld
+endif
 
 # The copy replaces a file that a debugger has open (-f).
 alloc: tools ## build ./alloc, with debug information (as make alone)
 	cargo build --bin alloc
 	@cp -f target/debug/alloc .
 
+ifdef TARGET
+run: tools
+	cargo run --bin alloc
+else
 run: alloc ## build it and run it
 	./alloc
+endif
 
 gdb: alloc ## step through it in gdb, with a guided tour
 	@tests/install-tools gdb gdb:gdb

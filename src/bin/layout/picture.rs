@@ -167,6 +167,8 @@ impl<'b> Renderer<'_, 'b> {
     /// A mapping below the last one: the addresses between the two, and then its parts.
     fn mapping(&mut self, mapping: &Mapping<'b>) -> fmt::Result {
         let program_break = self.heap.program_break;
+        // By its addresses, since not every kernel gives the heap a mapping, and a name, of its own.
+        let is_heap = mapping.start < program_break && self.heap_start < mapping.end && self.heap_start < program_break;
         let mut above = self.pending.map_or(self.user_end, |last| last.start);
         if above > self.user_end && mapping.end <= self.user_end {
             let kernel = self.user_end.wrapping_neg();
@@ -177,11 +179,11 @@ impl<'b> Renderer<'_, 'b> {
         if above > mapping.end {
             // An empty heap has no mapping. What is right above the heap is for it to grow into.
             let cut = program_break.clamp(mapping.end, above);
-            let is_gap = cut == program_break || mapping.name == "[heap]";
+            let is_gap = cut == program_break || is_heap;
             self.region(cut, above, "", if is_gap { "the gap" } else { self.empty })?;
             self.region(mapping.end, cut, "", self.empty)?;
         }
-        if mapping.name == "[heap]" {
+        if is_heap {
             self.heap.mapped = mapping.end - mapping.start.max(self.heap_start);
         }
         let [start, rodata, text_end, data, data_end, end] = parts();
@@ -192,8 +194,8 @@ impl<'b> Renderer<'_, 'b> {
                 continue;
             }
             let name = match (is_program, mapping.name) {
-                (false, "[heap]") if cut >= program_break => "not asked for",
-                (false, "[heap]") if cut >= self.heap_start => "heap",
+                _ if is_heap && cut >= program_break => "not asked for",
+                _ if is_heap && cut >= self.heap_start => "heap",
                 (false, "[stack]") => "stack; grows down",
                 (false, "") => "(no name)",
                 // The end of a long path.

@@ -112,6 +112,7 @@ fn backtraces_end_at_start() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn shows_the_articles_instructions() {
     for (function, number) in [("brk", "0xc"), ("write", "0x1"), ("exit", "0x3c")] {
         let output = gdb(&[], &[&format!("break program_break::arch::calls::{function}"), "run", "disassemble"]);

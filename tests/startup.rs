@@ -1,6 +1,6 @@
 //! The benchmark beside assembly, C and std Rust: what it prints for programs, and what it leaves out. It measures both
 //! profiles itself, so one of them is enough here.
-#![cfg(not(debug_assertions))]
+#![cfg(all(not(debug_assertions), target_arch = "x86_64"))]
 
 mod common;
 

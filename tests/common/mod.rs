@@ -3,6 +3,7 @@
 
 pub mod own_program;
 
+use nix::libc;
 use nix::sys::{personality, ptrace, signal, wait};
 use nix::unistd::{Pid, alarm};
 use object::read::elf::{ElfFile64, ProgramHeader};
@@ -168,7 +169,8 @@ impl Ptraced {
         let child = command.spawn().unwrap();
         let pid = Pid::from_raw(child.id() as i32);
         wait::waitpid(pid, None).unwrap();
-        ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL).unwrap();
+        let options = ptrace::Options::PTRACE_O_EXITKILL | ptrace::Options::PTRACE_O_TRACESYSGOOD;
+        ptrace::setoptions(pid, options).unwrap();
         Ptraced(pid)
     }
 
@@ -186,25 +188,29 @@ impl Ptraced {
 
     fn wait(&self) -> Option<i32> {
         match wait::waitpid(self.0, None).unwrap() {
-            wait::WaitStatus::Stopped(_, signal::Signal::SIGTRAP) => None,
+            wait::WaitStatus::Stopped(_, signal::Signal::SIGTRAP) | wait::WaitStatus::PtraceSyscall(_) => None,
             wait::WaitStatus::Exited(_, status) => Some(status),
             other => panic!("{other:?}"),
         }
     }
 
-    /// Runs to the start of the next system call with this number. The registers; or none, if the
-    /// program ends.
-    pub fn to_call_of(&self, number: i64) -> Option<nix::libc::user_regs_struct> {
-        loop {
-            if self.to_system_call().is_some() {
-                return None;
-            }
-            let registers = ptrace::getregs(self.0).unwrap();
-            // The kernel says ENOSYS at the start of a call, until it has an answer.
-            if registers.orig_rax as i64 == number && registers.rax as i64 == -i64::from(nix::libc::ENOSYS) {
-                return Some(registers);
+    /// The system call that it is at the start of: the number and the arguments. None anywhere else.
+    pub fn call(&self) -> Option<(i64, [u64; 6])> {
+        let info = ptrace::syscall_info(self.0).unwrap();
+        // SAFETY: the kernel has filled in this variant.
+        (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| unsafe { (info.u.entry.nr as i64, info.u.entry.args) })
+    }
+
+    /// Runs to the start of the next system call with this number. The arguments; or none, if the program ends.
+    pub fn to_call_of(&self, number: i64) -> Option<[u64; 6]> {
+        while self.to_system_call().is_none() {
+            if let Some((found, arguments)) = self.call()
+                && found == number
+            {
+                return Some(arguments);
             }
         }
+        None
     }
 
     /// The 8 bytes of its memory at `address`.

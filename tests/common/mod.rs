@@ -197,8 +197,12 @@ impl Ptraced {
     /// The system call that it is at the start of: the number and the arguments. None anywhere else.
     pub fn call(&self) -> Option<(i64, [u64; 6])> {
         let info = ptrace::syscall_info(self.0).unwrap();
-        // SAFETY: the kernel has filled in this variant.
-        (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| unsafe { (info.u.entry.nr as i64, info.u.entry.args) })
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return None;
+        }
+        // SAFETY: by `op`, this is the variant that the kernel has filled in.
+        let entry = unsafe { info.u.entry };
+        Some((entry.nr as i64, entry.args))
     }
 
     /// Runs to the start of the next system call with this number. The arguments; or none, if the program ends.

@@ -1,15 +1,25 @@
 """The process that gdb runs: what it has done, and what its memory looks like.
 
-This is the model; tour.py shows it as text. All that it has is read: the arguments and the results of the system calls
+This is the model; tour.py shows it as text, and picture.py as a picture. All that it has is read: the arguments and the results of the system calls
 at breakpoints, the bytes of the heap in memory, the mappings in /proc/PID/maps. It needs gdb 12 or later, with Python.
 """
 
+import linecache
 import os
 import re
 
 import gdb
 
 MAIN = "alloc::main"
+MAIN_RS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "main.rs")
+# The steps of the article. Whatever else happens is a failure.
+STEPS = {
+    "find": "find the program break",
+    "up": "move the program break up",
+    "store": "store something in the new memory",
+    "print": "print it from there",
+    "down": "free, move the program break back down",
+}
 STDOUT = 1
 
 
@@ -34,6 +44,28 @@ def lines_of_main():
     return lines
 
 
+def source(line):
+    """A line of src/main.rs."""
+    return linecache.getline(MAIN_RS, line).rstrip()
+
+
+def size(length):
+    """A number of bytes, for people."""
+    if length < 16 * 1024:
+        return f"{length:,} byte" + "s" * (length != 1)
+    for unit in ["KiB", "MiB", "GiB", "TiB"]:
+        length /= 1024
+        if length < 1024:
+            break
+    return f"{length:.4g} {unit}"
+
+
+def c_characters(data):
+    """Each byte as C writes it."""
+    escapes = {0: "\\0", 10: "\\n"}
+    return [escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data]
+
+
 def page_size():
     """What the kernel says in the auxiliary vector, in bytes."""
     return int(re.search(r"AT_PAGESZ.*?(\d+)\n", gdb.execute("info auxv", to_string=True)).group(1))
@@ -43,7 +75,7 @@ class Event:
     """A step of the program: a system call that has returned, or bytes that were stored on the heap."""
 
     def __init__(self, step, line, call="", before=b"", printed=b""):
-        self.step = step  # find, up, store, print, down; or failure
+        self.step = step  # of STEPS, or failure
         self.line = line  # of src/main.rs
         self.call = call  # as strace shows it
         self.before = before  # the bytes of the heap, before others were stored

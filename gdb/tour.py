@@ -4,62 +4,30 @@ system call with its result, and the memory as it is now.
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """
 
-import linecache
 import os
 import sys
 
 import gdb
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-from process import Memory, Process, page_size  # noqa: E402: it is beside this file
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from process import STEPS, Memory, Process, c_characters, page_size, size, source  # beside this file
 
-MAIN_RS = os.path.join(HERE, "..", "src", "main.rs")
 WIDTH = 44  # of the picture, from border to border
 
-STEPS = {
-    "find": (
-        "Step 1 of 5: find the program break",
-        "This is where the heap ends. It is still empty, so it starts here, too.",
-    ),
-    "up": (
-        "Step 2 of 5: move the program break up",
-        "These bytes are ours. The kernel maps memory in whole pages of {page:,} bytes.",
-    ),
-    "store": (
-        "Step 3 of 5: store something in the new memory",
-        "This takes no system call: the memory is ours, and a mov is enough.",
-    ),
-    "print": (
-        "Step 4 of 5: print it from there",
-        "The kernel has read these bytes from the heap and printed them: {printed}",
-    ),
-    "down": (
-        "Step 5 of 5: free, move the program break back down",
-        "The page is gone, too. To use it now would be a segmentation fault.",
-    ),
-    "failure": (
-        "Not in the article: the kernel refused",
-        "The program reports this on standard error before it exits.",
-    ),
+REMARKS = {
+    "find": "This is where the heap ends. It is still empty, so it starts here, too.",
+    "up": "These bytes are ours. The kernel maps memory in whole pages of {page:,} bytes.",
+    "store": "This takes no system call: the memory is ours, and a mov is enough.",
+    "print": "The kernel has read these bytes from the heap and printed them: {printed}",
+    "down": "The page is gone, too. To use it now would be a segmentation fault.",
+    "failure": "The program reports this on standard error before it exits.",
 }
 
 
-def size(length):
-    """A length for people."""
-    if length < 16 * 1024:
-        return f"{length:,} byte" + "s" * (length != 1)
-    for unit in ["KiB", "MiB", "GiB", "TiB"]:
-        length /= 1024
-        if length < 1024:
-            break
-    return f"{length:.4g} {unit}"
-
-
-def text(data):
-    """Bytes as C writes them."""
-    escapes = {0: "\\0", 10: "\\n"}
-    return " ".join(escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data)
+def title(step):
+    if step not in STEPS:
+        return "Not in the article: the kernel refused"
+    return f"Step {list(STEPS).index(step) + 1} of {len(STEPS)}: {STEPS[step]}"
 
 
 def write_lines(*lines):
@@ -132,7 +100,7 @@ def heap_bytes(process, before=None):
     data, lines = process.heap(), []
     for at in range(0, min(len(data), 256), 16):
         row = data[at : at + 16]
-        line = f"0x{process.heap_start + at:012x}  {row.hex(' ')}  {text(row)}"
+        line = f"0x{process.heap_start + at:012x}  {row.hex(' ')}  {' '.join(c_characters(row))}"
         old = before[at : at + 16] if before else row
         lines.append(bold(f"{line}  {PICTURE.left} before: {old.hex(' ')}") if old != row else line)
     return lines + ["..."] * (len(data) > 256)
@@ -174,22 +142,22 @@ starts anew."""
                 write_lines("", bold("The end"), "The kernel takes back all that the program had.")
             return
         for event in events:
-            title, remark = STEPS[event.step]
-            write_lines(bold(title), *self.source(event), *([event.call] if event.call else []))
+            write_lines(bold(title(event.step)), *self.source(event), *([event.call] if event.call else []))
         PROCESS.lines = set()
+        remark = REMARKS[event.step].format(page=page_size(), printed=" ".join(c_characters(event.printed)))
         write_lines("", *PICTURE.draw(), "", *heap_bytes(PROCESS, event.before))
-        write_lines(*[""] * bool(PROCESS.heap()), remark.format(page=page_size(), printed=text(event.printed)))
+        write_lines(*[""] * bool(PROCESS.heap()), remark)
 
     def source(self, event):
         """The lines of main that were run for an event: those in the same paragraph as its own line."""
         lines = {event.line}
         for way in (-1, 1):
             line = event.line
-            while linecache.getline(MAIN_RS, line).strip():
+            while source(line).strip():
                 line += way
                 if line in PROCESS.lines:
                     lines.add(line)
-        return [f"{line}\t{linecache.getline(MAIN_RS, line).rstrip()}" for line in sorted(lines)]
+        return [f"{line}\t{source(line)}" for line in sorted(lines)]
 
 
 class MemoryCommand(Command):

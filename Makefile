@@ -15,7 +15,7 @@ export $(variable)_RUSTFLAGS = -Clink-arg=-fuse-ld=lld
 export $(variable)_RUNNER = qemu-$(arch)
 endif
 
-.PHONY: all alloc run gdb layout malloc bench asm test help clean
+.PHONY: all alloc run gdb layout malloc bench asm picture test help clean
 all: alloc
 
 help: ## this list
@@ -61,6 +61,10 @@ bench: tools ## measure it beside assembly, C and std Rust
 asm: tools ## show its machine code beside the article's
 	@tests/install-tools asm gdb:gdb objdump:binutils
 	@benches/asm
+
+picture: alloc ## record a run, and draw it as docs/memory.svg
+	@tests/install-tools picture gdb:gdb
+	gdb -q -nx -batch -x gdb/picture.py ./alloc
 
 test: alloc ## test it in both profiles (installs what that needs)
 	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils

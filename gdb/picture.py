@@ -1,0 +1,180 @@
+"""Records a run of ./alloc, and draws it as docs/memory.svg: its memory, in which the five steps happen in turn.
+
+    gdb -q -nx -batch -x gdb/picture.py ./alloc        (what `make picture` does)
+
+The picture moves by CSS alone: each step has a fifth of the time. Who prefers reduced motion sees the third step.
+"""
+
+import os
+import sys
+from xml.sax.saxutils import escape
+
+import gdb
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from process import STEPS, Memory, Process, c_characters, size, source  # beside this file
+
+SECONDS = 12
+STILL = 3  # the step that is shown without motion
+LEFT, RIGHT = 172, 340  # the borders of the memory
+STACK, GAP, HIGH, LOW, PROGRAM = 40, 92, 236, 300, 364  # where its parts end, from the top down; STACK is the top
+
+STYLE = """
+svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --strong: #0550ae; --part: #f6f8fa;
+  --heap: #ddf4ff }
+@media (prefers-color-scheme: dark) { svg { --ground: #0d1117; --line: #6e7681; --text: #e6edf3; --quiet: #9198a1;
+  --strong: #79c0ff; --part: #161b22; --heap: #0c2d6b } }
+text { font: 17px system-ui, sans-serif; fill: var(--text) }
+.code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 16px }
+.quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
+.right { text-anchor: end } .middle { text-anchor: middle }
+.ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
+.heap { fill: var(--heap); stroke: var(--strong) }
+.edge { stroke: var(--line); fill: none } .break { stroke: var(--strong); stroke-width: 3 }
+"""
+
+
+def record():
+    """Runs the program. Returns what happened in each step, and the memory after it."""
+    # Nothing of this shell's environment, so that the stack is the same for everybody.
+    gdb.execute("set exec-wrapper env -i")
+    gdb.execute("set args > /dev/null")
+    gdb.execute("set disable-randomization on")
+    process = Process()
+    if not process.start():
+        raise gdb.GdbError("The program does not come to main.")
+    steps = []
+    while events := process.advance():
+        memory = Memory(process)
+        steps += [(event, memory, process.heap()) for event in events]
+    if [event.step for event, _, _ in steps] != list(STEPS):
+        raise gdb.GdbError("The program has not made the five steps.")
+    return steps
+
+
+class Svg:
+    def __init__(self):
+        self.body, self.style = [], STYLE
+        self.shown = set()  # the sets of steps that have a class
+
+    def text(self, x, y, content, kind=""):
+        self.body.append(f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>')
+
+    def rectangle(self, x, top, width, bottom, kind):
+        self.body.append(f'<rect x="{x}" y="{top}" width="{width}" height="{bottom - top}" class="{kind}"/>')
+
+    def line(self, y, kind, x=LEFT, end=RIGHT):
+        self.body.append(f'<path d="M{x} {y}H{end}" class="{kind}"/>')
+
+    def during(self, first, last):
+        """What follows, up to `end`, is there from one step to another."""
+        name = f"from{first}to{last}"
+        if name not in self.shown:
+            self.shown.add(name)
+            self.style += f".{name} {{ opacity: {int(first <= STILL <= last)} }}\n" + self.motion(
+                name, "opacity: 0", "opacity: 1", first, last
+            )
+        self.body.append(f'<g class="{name}">')
+
+    def motion(self, name, off, on, first, last, wait=1, time=1):
+        """The rule that changes a property at the start of one step, and back at the end of another. The first change
+        waits until what was there before has gone. (Both in hundredths of the whole time.)"""
+        start, end = (first - 1) * 20, last * 20
+        before = f"0%, {start + wait}% {{ {off} }} {start + wait + time}%" if start else "0%"
+        after = f" {end + time}%, 100% {{ {off} }}" if end < 100 else ""
+        return (
+            f"@keyframes {name} {{ {before}, {end}% {{ {on} }}{after} }}\n"
+            f"@media (prefers-reduced-motion: no-preference) {{ .{name} {{ animation: {name} {SECONDS}s infinite }} }}\n"
+        )
+
+    def end(self):
+        self.body.append("</g>")
+
+
+def draw(steps):
+    """Returns the text of the file."""
+    svg = Svg()
+    memory, full = steps[0][1], steps[1][1]
+    (bottom, top), stack = memory.program, memory.stack
+    start, high = full.heap_start, full.program_break
+    if start != top:
+        raise gdb.GdbError("The heap does not start right above the program.")
+
+    # The memory, with high addresses on top.
+    def address(value, y):
+        svg.text(LEFT - 10, y + 6, f"{value:#x}", "code right quiet")
+
+    svg.rectangle(LEFT, STACK, RIGHT - LEFT, GAP, "part")
+    svg.text((LEFT + RIGHT) / 2, (STACK + GAP) / 2 + 6, "stack", "middle")
+    address(stack[1], STACK)
+    address(stack[0], GAP)
+    svg.body.append(f'<path d="M{LEFT} {GAP}V{LOW}M{RIGHT} {GAP}V{LOW}" class="edge" stroke-dasharray="3 5"/>')
+    svg.text((LEFT + RIGHT) / 2, (GAP + HIGH) / 2, f"the gap, {size(stack[0] - high)}", "middle quiet")
+    svg.rectangle(LEFT, LOW, RIGHT - LEFT, PROGRAM, "part")
+    svg.text((LEFT + RIGHT) / 2, (LOW + PROGRAM) / 2 + 6, "program", "middle")
+    address(start, LOW)
+    address(bottom, PROGRAM)
+
+    # The heap: there from step 2 to step 4, with the bytes of each.
+    svg.during(2, 4)
+    width = (RIGHT - LEFT) / len(steps[1][2])
+    for at in range(len(steps[1][2])):
+        svg.rectangle(LEFT + at * width, HIGH, width, LOW, "heap")
+    address(high, HIGH)
+    svg.text(RIGHT + 10, LOW + 6, "heap start", "quiet")
+    svg.end()
+    for first, last in [(2, 2), (3, 4)]:
+        svg.during(first, last)
+        for at, character in enumerate(c_characters(steps[first - 1][2])):
+            svg.text(LEFT + (at + 0.5) * width, (HIGH + LOW) / 2 + 6, character, "code middle")
+        svg.end()
+
+    # The break moves up in step 2, and down in step 5.
+    svg.style += f".moving {{ transform: translateY({HIGH - LOW}px) }}\n"
+    svg.style += svg.motion("moving", "transform: none", f"transform: translateY({HIGH - LOW}px)", 2, 4, 0, 3)
+    svg.body.append('<g class="moving">')
+    svg.line(LOW, "break", LEFT - 4, RIGHT + 4)
+    svg.text(RIGHT + 10, LOW + 6, "program break", "strong")
+    svg.end()
+
+    # The steps, and the one that is happening.
+    y = STACK + 6
+    for number, name in enumerate(STEPS.values(), 1):
+        words, lines = name.split(), [""]
+        for word in words:
+            lines = lines + [word] if len(lines[-1] + word) > 25 else lines[:-1] + [f"{lines[-1]} {word}".strip()]
+        svg.style += f".step{number} {{ fill: var(--{'strong' if number == STILL else 'quiet'}) }}\n"
+        svg.style += svg.motion(f"step{number}", "fill: var(--quiet)", "fill: var(--strong)", number, number)
+        svg.text(RIGHT + 20, y, f"{number}", f"step{number}")
+        for line in lines:
+            svg.text(RIGHT + 40, y, line, f"step{number}")
+            y += 21
+        y += 10
+    svg.line(392, "edge", 24, 616)
+    for number, (event, _, _) in enumerate(steps, 1):
+        svg.during(number, number)
+        svg.text(24, 424, f"src/main.rs, line {event.line}", "quiet")
+        svg.text(24, 454, source(event.line).strip(), "code")
+        svg.text(24, 484, event.call or "no system call", "code strong")
+        if event.printed:
+            svg.text(616, 484, f"printed: {' '.join(c_characters(event.printed))}", "code right")
+        svg.end()
+
+    description = "; ".join(
+        f"{number}, {name}: {event.call or ' '.join(c_characters(heap))}"
+        for number, (name, (event, _, heap)) in enumerate(zip(STEPS.values(), steps), 1)
+    )
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 508" role="img" aria-labelledby="title desc">
+<title id="title">How memory is allocated</title>
+<desc id="desc">The memory of the program: at the bottom the program, above it the heap, which ends at the program
+break, then a very large gap, and the stack at the top. Five steps: {escape(description)}.</desc>
+<style>{svg.style}</style>
+<rect width="640" height="508" rx="8" class="ground"/>
+{chr(10).join(svg.body)}
+</svg>
+"""
+
+
+with open(os.path.join(os.path.dirname(HERE), "docs", "memory.svg"), "w", encoding="utf-8") as file:
+    file.write(draw(record()))

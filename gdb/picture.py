@@ -85,7 +85,8 @@ class Svg:
         after = f" {end + time}%, 100% {{ {off} }}" if end < 100 else ""
         return (
             f"@keyframes {name} {{ {before}, {end}% {{ {on} }}{after} }}\n"
-            f"@media (prefers-reduced-motion: no-preference) {{ .{name} {{ animation: {name} {SECONDS}s infinite }} }}\n"
+            "@media (prefers-reduced-motion: no-preference) "
+            f"{{ .{name} {{ animation: {name} {SECONDS}s infinite }} }}\n"
         )
 
     def end(self):

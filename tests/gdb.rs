@@ -7,10 +7,14 @@ use common::*;
 use std::collections::HashMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
 const TOUR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
+/// How long a gdb may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
 /// What gdb prints for `commands` (after the options in `first`), standard error included. What `alloc` prints itself
@@ -25,7 +29,7 @@ fn gdb_with(first: &[&str], commands: &[&str], set_up: impl FnOnce(&mut Command)
     }
     command.env("LC_ALL", "C.UTF-8").env_remove("NO_COLOR");
     set_up(&mut command);
-    let output = run(command.arg(ALLOC));
+    let output = finish(captured(command.arg(ALLOC)).spawn().unwrap(), LIMIT);
     let output = String::from_utf8(output.stdout).unwrap() + str::from_utf8(&output.stderr).unwrap();
     (output, std::fs::read_to_string(printed.path()).unwrap())
 }
@@ -367,7 +371,7 @@ fn the_tour_works_in_any_directory_and_locale() {
         for variable in ["LC_ALL", "LC_CTYPE", "LANG"] {
             command.env_remove(variable);
         }
-        let output = run(command.envs(locale.map(|locale| ("LC_ALL", locale))));
+        let output = finish(captured(command.envs(locale.map(|locale| ("LC_ALL", locale)))).spawn().unwrap(), LIMIT);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{locale:?}");
         let stdout = String::from_utf8_lossy(&output.stdout);
         assert_eq!(main_rs(&stdout).len(), 8, "{locale:?}: {stdout}");

@@ -42,7 +42,13 @@ pub fn finish(child: Child, limit: Duration) -> Output {
     let (ended, end) = mpsc::channel::<()>();
     let watchdog = thread::spawn(move || {
         let is_late = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-        is_late && signal::killpg(group, signal::SIGKILL).is_ok()
+        // First in a way that lets it write what is in its buffers.
+        for signal in [signal::SIGTERM, signal::SIGKILL] {
+            if is_late && signal::killpg(group, signal).is_ok() {
+                thread::sleep(Duration::from_secs(1));
+            }
+        }
+        is_late
     });
     let output = child.wait_with_output().unwrap();
     drop(ended);

@@ -1,8 +1,8 @@
 """The process that gdb runs: what it has done, and what its memory looks like.
 
-This is the model. tour.py shows it as text, and picture.py as a picture. All that it has is read: the arguments and the
-results of the system calls at breakpoints, the bytes of the heap in memory, the mappings in /proc/PID/maps. It needs gdb
-12 or later, with Python.
+This is the model. tour.py shows it as text, and picture.py as a picture. All that it has is read: the arguments and
+results of the system calls at breakpoints, the bytes of the heap in memory, the mappings in /proc/PID/maps. It needs
+gdb 12 or later, with Python.
 """
 
 import linecache

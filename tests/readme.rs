@@ -71,9 +71,12 @@ fn shows_a_stop_of_the_tour() {
     let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
     let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();
     let shown = format!("Step 2 of 5{}", shown.split_once("```").unwrap().0);
-    // The stack is where it is, and so large, by chance.
-    let normal =
-        |text: &str| normal(text).lines().filter(|line| !line.contains("stack")).collect::<Vec<_>>().join("\n");
+    // Addresses and sizes are a matter of the compiler and the kernel.
+    let normal = |text: &str| -> String {
+        let lines =
+            normal(text).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
+        lines.join("\n").chars().filter(|c| !c.is_ascii_digit() && *c != ',').collect()
+    };
     assert_eq!(normal(stop), normal(&shown));
 }
 

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import gdb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, HERE)
 from process import STEPS, Memory, Process, c_characters, size, source  # beside this file
 

@@ -84,19 +84,22 @@ class Event:
 
 
 class Call(gdb.Breakpoint):
-    """At the start of a raw call. When it returns, `on_return` gets its arguments and its result."""
+    """At the start of a raw call, `on_call` gets its arguments. When it returns, `on_return` gets them and the
+    result."""
 
-    def __init__(self, name, on_return):
+    def __init__(self, name, on_return, on_call=lambda *arguments: None):
         super().__init__(f"program_break::arch::calls::{name}", internal=True)
         self.silent = True
-        self.on_return = on_return
+        self.on_return, self.on_call = on_return, on_call
 
     def stop(self):
         frame = gdb.newest_frame()
         block = frame.block()
         while not block.function:
             block = block.superblock
-        Return(frame, self.on_return, [int(frame.read_var(symbol)) for symbol in block if symbol.is_argument])
+        arguments = [int(frame.read_var(symbol)) for symbol in block if symbol.is_argument]
+        self.on_call(*arguments)
+        Return(frame, self.on_return, arguments)
         return False
 
 
@@ -128,10 +131,10 @@ class Line(gdb.Breakpoint):
 class Process:
     """What has been seen of the process so far."""
 
-    def __init__(self):
+    def __init__(self, before_write=lambda *arguments: None):
         self.forget()
         Call("brk", self.on_brk)
-        Call("write", self.on_write)
+        Call("write", self.on_write, before_write)
         for line, address in lines_of_main().items():
             Line(line, address, self.on_line)
 

@@ -9,8 +9,9 @@ import sys
 
 import gdb
 
+sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from process import STEPS, Memory, Process, c_characters, page_size, size, source  # beside this file
+from process import STDOUT, STEPS, Memory, Process, c_characters, page_size, size, source  # beside this file
 
 WIDTH = 44  # of the picture, from border to border
 
@@ -22,6 +23,7 @@ REMARKS = {
     "down": "The page is gone, too. To use it now would be a segmentation fault.",
     "failure": "The program reports this on standard error before it exits.",
 }
+NOTES = {"store": "changed", "print": "printed"}  # beside the heap
 
 
 def title(step):
@@ -31,7 +33,17 @@ def title(step):
 
 
 def write_lines(*lines):
-    gdb.write("".join(f"{line.rstrip()}\n" for line in lines))
+    charset = gdb.host_charset()
+    text = "".join(f"{line.rstrip()}\n" for line in lines)
+    gdb.write(text.encode(charset, "replace").decode(charset))
+    gdb.flush()  # before the program writes to the same place
+
+
+def before_write(fd, *_):
+    """Puts a heading above what the program prints, if that appears between what gdb prints."""
+    output = f"/proc/{gdb.selected_inferior().pid}/fd/{fd}"
+    if PROCESS.is_touring and fd == STDOUT and os.path.samefile(output, "/proc/self/fd/1"):
+        os.write(1, b"The program prints:\n")
 
 
 def bold(line):
@@ -43,13 +55,13 @@ class Picture:
     """The article's picture, with high addresses on top. It marks what has changed since the last one."""
 
     def __init__(self, process):
-        utf8 = "UTF-8" in gdb.execute("show host-charset", to_string=True).upper()
+        utf8 = "UTF-8" in gdb.host_charset().upper()
         self.line, self.side, self.empty, self.left = "─│┆◄" if utf8 else "-|:<"
-        self.edges = {}  # address by label, or by itself
+        self.edges = {}  # of the last picture: address by label, or by itself
         self.process = process
 
-    def draw(self):
-        """Returns the lines."""
+    def draw(self, heap_note=""):
+        """Returns the lines, with a note beside the heap."""
         memory = Memory(self.process)
         self.last, self.edges, self.lines = self.edges, {}, []
         (bottom, top), stack, heap = memory.program, memory.stack, memory.heap
@@ -68,7 +80,7 @@ class Picture:
                 self.region(f"not asked for, {size(heap[1] - program_break)}")
             self.edge(program_break, "program break")
             if program_break > start:
-                self.region(f"heap, {size(program_break - start)}")
+                self.region(f"heap, {size(program_break - start)}", note=heap_note)
                 self.edge(start, "heap start")
             if start > top:
                 self.region(f"nothing, {size(start - top)}", self.empty)
@@ -87,23 +99,25 @@ class Picture:
         before = self.last.get(label or address)
         note = "new" if before is None else f"moved by {address - before:+}" if before != address else ""
         ruler = f"{self.line * 2} {label} ".ljust(WIDTH, self.line) if label else self.line * WIDTH
-        row = f"0x{address:012x} {ruler}"
-        self.lines.append(bold(f"{row} {self.left} {note}") if self.last and note else row)
+        self.row(f"0x{address:012x} {ruler}", note if self.last else "")
 
-    def region(self, label, border=None):
+    def region(self, label, border=None, note=""):
         border = border or self.side
-        self.lines.append(f"{'':14} {border} {label:<{WIDTH - 3}}{border}")
+        self.row(f"{'':14} {border} {label:<{WIDTH - 3}}{border}", note)
+
+    def row(self, row, note):
+        self.lines.append(bold(f"{row} {self.left} {note}") if note else row)
 
 
 def heap_bytes(process, before=None):
     """The bytes of the heap, as hexadecimal and as text, and what was there before: a list of lines."""
     data, lines = process.heap(), []
-    for at in range(0, min(len(data), 256), 16):
-        row = data[at : at + 16]
+    for at in range(0, min(len(data), 16), 4):
+        row = data[at : at + 4]
         line = f"0x{process.heap_start + at:012x}  {row.hex(' ')}  {' '.join(c_characters(row))}"
-        old = before[at : at + 16] if before else row
+        old = before[at : at + 4] if before else row
         lines.append(bold(f"{line}  {PICTURE.left} before: {old.hex(' ')}") if old != row else line)
-    return lines + ["..."] * (len(data) > 256)
+    return lines + ["..."] * (len(data) > 16)
 
 
 class Command(gdb.Command):
@@ -113,12 +127,8 @@ class Command(gdb.Command):
         super().__init__(self.NAME, gdb.COMMAND_USER)
 
     def invoke(self, argument, from_tty):
-        paged = gdb.parameter("pagination")
-        gdb.execute("set pagination off", to_string=True)
-        try:
+        with gdb.with_parameter("pagination", False):
             self.run()
-        finally:
-            gdb.execute(f"set pagination {'on' if paged else 'off'}", to_string=True)
 
 
 class TourCommand(Command):
@@ -134,18 +144,19 @@ starts anew."""
     def run(self):
         if not PROCESS.is_running():
             if start():
-                write_lines("The program is before its first step again. Enter, or tour, goes on.")
+                write_lines("The program is before its first step again. To go on, press Enter or type tour.")
             return
         events = PROCESS.advance()
         if not events:
             if not PROCESS.is_running():
                 write_lines("", bold("The end"), "The kernel takes back all that the program had.")
             return
+        write_lines("")
         for event in events:
             write_lines(bold(title(event.step)), *self.source(event), *([event.call] if event.call else []))
         PROCESS.lines = set()
         remark = REMARKS[event.step].format(page=page_size(), printed=" ".join(c_characters(event.printed)))
-        write_lines("", *PICTURE.draw(), "", *heap_bytes(PROCESS, event.before))
+        write_lines("", *PICTURE.draw(NOTES.get(event.step, "")), "", *heap_bytes(PROCESS, event.before))
         write_lines(*[""] * bool(PROCESS.heap()), remark)
 
     def source(self, event):
@@ -167,7 +178,9 @@ class MemoryCommand(Command):
 
     def run(self):
         check_running()
+        edges = PICTURE.edges
         write_lines(*PICTURE.draw())
+        PICTURE.edges = edges  # so that the next stop marks what is new since the last one
 
 
 class HeapCommand(Command):
@@ -206,7 +219,7 @@ gdb.execute("skip -gfi */registry/src/*", to_string=True)
 TourCommand()
 MemoryCommand()
 HeapCommand()
-PROCESS = Process()
+PROCESS = Process(before_write)
 PICTURE = Picture(PROCESS)
 start()
 write_lines(

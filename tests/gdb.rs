@@ -221,13 +221,14 @@ fn the_tour_draws_what_is_there() {
         for (stop, expected) in stops.iter().zip([
             ["1 of 5", "current_break()", "brk(NULL) = 0x", "◄ new"],
             ["2 of 5", "move_break(heap_end)", "brk(0x", "◄ moved by +4"],
-            ["3 of 5", "*heap = *b", "48 49 0a 00  H I \\n \\0", "◄ before: 00 00 00 00"],
+            ["3 of 5", "*heap = *b", "│ ◄ changed", "48 49 0a 00  H I \\n \\0  ◄ before: 00 00 00 00"],
             ["4 of 5", "write_all", "write(1, 0x", "printed them: H I \\n\n"],
             ["5 of 5", "move_break(heap_start)", "◄ moved by -4", "◄ gone: end of the page, heap start"],
         ]) {
             assert_in_order(&stop.text.lines().collect::<Vec<_>>(), &expected[..2]);
             assert!(expected.iter().all(|part| stop.text.contains(part)), "{expected:?}: {}", stop.text);
         }
+        assert!(stops[3].text.contains("│ ◄ printed\n"), "{output}");
         assert!(stops[1].text.contains("00 00 00 00"), "new memory is zeroed: {}", stops[1].text);
         assert!(output.contains("\nThe end\n"), "{output}");
         assert_eq!(random == "on", start > stops[0].maps[&*alloc].1, "randomised, there is a gap below the heap");
@@ -270,6 +271,9 @@ fn the_tour_can_be_left_and_taken_up_again() {
     );
     assert!(output.contains("not asked for the program break yet"), "{output}");
     assert!(output.contains("4 bytes\n0x"), "{output}");
+    // A look in between doesn't take the marks from the next stop.
+    let look = gdb(&["-x", TOUR], &["tour", "next", "next", "memory", "tour"]);
+    assert_eq!(look.matches("◄ moved by +4").count(), 2, "{look}");
     // One's own breakpoint stops the tour.
     assert!(output.contains("\nBreakpoint 1"), "{output}");
     assert!(output.contains(", program_break::arch::calls::exit (status=0)"), "{output}");
@@ -375,6 +379,7 @@ fn the_tour_works_in_any_directory_and_locale() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{locale:?}");
         let stdout = String::from_utf8_lossy(&output.stdout);
         assert_eq!(main_rs(&stdout).len(), 8, "{locale:?}: {stdout}");
+        assert!(!there.join("gdb/__pycache__").exists(), "Python leaves nothing behind");
         assert!(stdout.contains("Step 5 of 5") && stdout.contains("The end"), "{locale:?}: {stdout}");
     }
 }
@@ -412,6 +417,9 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
         assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
     }
     assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
+    // What the program prints belongs to no step, where it comes on the same terminal.
+    let (before, after) = output.split_once("The program prints:\r\nHI\r\n\r\n").expect(&output);
+    assert!(before.contains("Step 3 of 5") && after.lines().next().unwrap().contains("Step 4 of 5"), "{output}");
     // As gdb writes it: 1 for bold, perhaps among other attributes.
     let (attributes, _) = output.split_once("mStep 1 of 5").unwrap();
     let (_, attributes) = attributes.rsplit_once("\x1b[").unwrap();

@@ -119,10 +119,14 @@ def draw(steps):
     address(bottom, PROGRAM)
 
     # The heap: there from step 2 to step 4, with the bytes of each.
-    svg.during(2, 4)
     width = (RIGHT - LEFT) / len(steps[1][2])
+    svg.style += f".growing {{ transform-origin: 0 {LOW}px }}\n"
+    svg.style += svg.motion("growing", "transform: scaleY(0)", "transform: none", 2, 4, 0, 3)  # with the break
+    svg.body.append('<g class="growing">')
     for at in range(len(steps[1][2])):
         svg.rectangle(LEFT + at * width, HIGH, width, LOW, "heap")
+    svg.end()
+    svg.during(2, 4)
     address(high, HIGH)
     svg.text(RIGHT + 10, LOW + 6, "heap start", "quiet")
     svg.end()
@@ -148,9 +152,9 @@ def draw(steps):
             lines = lines + [word] if len(lines[-1] + word) > 25 else lines[:-1] + [f"{lines[-1]} {word}".strip()]
         svg.style += f".step{number} {{ fill: var(--{'strong' if number == STILL else 'quiet'}) }}\n"
         svg.style += svg.motion(f"step{number}", "fill: var(--quiet)", "fill: var(--strong)", number, number)
-        svg.text(RIGHT + 20, y, f"{number}", f"step{number}")
+        svg.text(RIGHT + 15, y, f"{number}", f"step{number}")
         for line in lines:
-            svg.text(RIGHT + 40, y, line, f"step{number}")
+            svg.text(RIGHT + 34, y, line, f"step{number}")
             y += 21
         y += 10
     svg.line(392, "edge", 24, 616)

@@ -12,8 +12,9 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with all general registers zeroed and sp at a multiple of 16, which a
-/// function expects, too ([AAPCS64], 6.4.5). The frame record of x29 and x30 ends at zero (6.4.6).
+/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too
+/// ([AAPCS64], 6.4.5). A chain of frames ends at zero (6.4.6). The kernel has zeroed all general registers, but no ABI
+/// says that it does.
 ///
 /// [AAPCS64]: https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst
 #[doc(hidden)]

@@ -5,17 +5,18 @@
 //! and doesn't touch the stack.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the pair of `li` and `ecall`, as the article's on a76-64.
+//! the pair of `li` and `ecall`, as the article's on x86-64.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with all general registers zeroed and sp at a multiple of 16, which a
-/// function expects, too ([RISC-V calling conventions], integer calling convention).
+/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too. It leaves
+/// in the other registers what the program before this one had there, and a chain of frames ends at zero
+/// ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer Convention").
 ///
-/// The register gp stays 0: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
+/// Nothing needs gp: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
 ///
 /// [RISC-V calling conventions]: https://github.com/riscv-non-isa/riscv-elf-psabi-doc/blob/master/riscv-cc.adoc
 #[doc(hidden)]
@@ -27,6 +28,7 @@ macro_rules! _start {
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
             core::arch::naked_asm!(
+                "li fp, 0",    // no frame before this one
                 "li ra, 0",    // a return address of 0, where a debugger's backtrace ends
                 "tail {main}", // a jump, which leaves that address as it is; never returns
                 main = sym $main,

@@ -7,6 +7,9 @@ unexport CARGO_BUILD_TARGET
 # Unless TARGET names another one: make run, layout and malloc build for it with a cross compiler and lld, and run the
 # program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.)
 ifdef TARGET
+ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
+$(error TARGET is for make run, layout and malloc)
+endif
 arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(TARGET))))
 variable := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
 export CARGO_BUILD_TARGET = $(TARGET)
@@ -29,7 +32,7 @@ ifdef TARGET
 	@ls "$$(rustc --print target-libdir --target $(TARGET))" >/dev/null 2>&1 || \
 	    { echo "make: Rust's core for $(TARGET) not found: rustup target add $(TARGET)" >&2; exit 1; }
 	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(TARGET)" \
-	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(arch)-linux-gnu ld.lld:lld
+	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(subst _,-,$(arch))-linux-gnu ld.lld:lld
 endif
 
 # The copy replaces a file that a debugger has open (-f).
@@ -68,6 +71,10 @@ picture: alloc ## record a run, and draw it as docs/memory.svg
 
 test: alloc ## test it in both profiles (installs what that needs)
 	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils
+ifdef ALL_TARGETS
+	@tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user ld.lld:lld \
+	    aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu
+endif
 	cargo test --workspace
 	cargo test --workspace --release
 	cargo test --manifest-path malloc/under-std/Cargo.toml

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use nix::libc;
+use nix::unistd::{SysconfVar, sysconf};
 use object::{Object, ObjectSymbol};
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -52,6 +53,7 @@ fn pictures(output: &str) -> Vec<Picture> {
 fn picture(text: &str) -> Picture {
     let mut picture = Picture { regions: vec![], names: vec![], remark: String::new(), marks: vec![] };
     let mut above: Option<(u64, [String; 3])> = None;
+    let user_end = user_end();
     let mut edge = 0;
     for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
         assert!(line.chars().count() <= 80, "{line}");
@@ -72,8 +74,8 @@ fn picture(text: &str) -> Picture {
         }
         if let Some((address, rest)) = line.trim_start().strip_prefix("0x").and_then(|line| line.split_once(' ')) {
             edge = u64::from_str_radix(address, 16).unwrap();
-            assert_eq!(edge == 0x7fff_ffff_ffff, rest.contains("end of user memory"), "{line}");
-            edge += u64::from(edge == 0x7fff_ffff_ffff);
+            assert_eq!(edge == user_end - 1, rest.contains("end of user memory"), "{line}");
+            edge += u64::from(edge == user_end - 1);
             let (ruler, mark) = rest.split_once(['◄', '<']).unwrap_or((rest, ""));
             picture.marks.extend((!mark.is_empty()).then(|| mark.trim().to_string()));
             let names = ruler.split("──").flat_map(|part| part.split("--")).map(str::trim);
@@ -93,6 +95,18 @@ fn picture(text: &str) -> Picture {
         }
     }
     picture
+}
+
+/// How many bytes the kernel's pages have.
+fn page_size() -> u64 {
+    sysconf(SysconfVar::PAGE_SIZE).unwrap().unwrap() as u64
+}
+
+/// The first address past user memory: a power of two, and the kernel puts the stack not far below it.
+fn user_end() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let stack = maps.lines().find(|line| line.ends_with("[stack]")).unwrap();
+    hex(stack.split(['-', ' ']).nth(1).unwrap()).next_power_of_two()
 }
 
 /// The mappings that the kernel has for a process: start, end, rights.
@@ -186,7 +200,7 @@ fn assert_agrees(picture: &Picture, maps: &Maps) {
 
 /// The highest and the lowest address of a picture of everything.
 fn whole(maps: &Maps) -> (u64, u64) {
-    (maps.last().unwrap().1.max(1 << 47), maps[0].0)
+    (maps.last().unwrap().1.max(user_end()), maps[0].0)
 }
 
 #[track_caller]
@@ -199,7 +213,8 @@ fn assert_story(drawn: &[(Picture, Maps)], program: &str) {
         let label = |label: &str| picture.regions.iter().find(|region| region.label == label).unwrap();
         // The gap is the largest of what is empty, and right above the heap.
         let gap = label("the gap");
-        assert!(gap.start - picture.named("program break") < 4096 && gap.end - gap.start > 100 << 40, "{gap:?}");
+        assert!(gap.start - picture.named("program break") < page_size(), "{gap:?}");
+        assert!(gap.end - gap.start > user_end() / 4 * 3, "{gap:?}");
         assert_eq!(picture.named("end"), symbol("end"));
         if n > 0 {
             // From the gap down to the program.
@@ -232,14 +247,15 @@ fn assert_story(drawn: &[(Picture, Maps)], program: &str) {
         let heap = picture.regions.iter().filter(|region| ["heap", "not asked for"].contains(&&*region.label));
         heap.map(|region| (region.start - start, region.end - start, region.rights.clone())).collect()
     };
-    assert_eq!(heap(two), [(4, 4096, "rw-".to_string()), (0, 4, "rw-".to_string())]);
+    assert_eq!(heap(two), [(4, page_size(), "rw-".to_string()), (0, 4, "rw-".to_string())]);
     assert_eq!((heap(one), heap(three)), (vec![], vec![]));
-    assert!(two.remark.contains("moved by +4.\nThe mapping [heap] is new, 4,096 bytes"), "{}", two.remark);
-    assert!(
-        three.remark.contains("moved by -4.\nThe mapping [heap] is gone, all of its 4,096 bytes"),
-        "{}",
-        three.remark
-    );
+    let page = match page_size() {
+        4096 => "4,096 bytes".to_string(),
+        size => format!("{} KiB", size / 1024),
+    };
+    let says = |picture: &Picture, words: &str| assert!(picture.remark.contains(words), "{}", picture.remark);
+    says(two, &format!("moved by +4.\nThe mapping [heap] is new, {page}"));
+    says(three, &format!("moved by -4.\nThe mapping [heap] is gone, all of its {page}"));
 }
 
 #[test]

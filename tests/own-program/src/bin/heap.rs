@@ -99,7 +99,8 @@ extern "C" fn main() -> ! {
     // Memory that is new is not touched to zero it: so it is no part of what is resident.
     let pages = |zeroed: &Vec<u8>| {
         let mut resident = alloc::vec![0_u8; zeroed.len() / 4096 + 1];
-        let first = zeroed.as_ptr() as usize & !4095;
+        // Where a page starts, of any size that there is.
+        let first = zeroed.as_ptr() as usize & !0xffff;
         // SAFETY: there is one byte for each page.
         unsafe { syscall!(Sysno::mincore, first, zeroed.len(), resident.as_mut_ptr()) }.unwrap();
         resident.iter().filter(|page| **page & 1 == 1).count()

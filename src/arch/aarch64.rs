@@ -26,9 +26,11 @@ macro_rules! _start {
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
             core::arch::naked_asm!(
-                "mov x29, xzr", // no frame before this one
-                "mov x30, xzr", // a return address of 0, where a debugger's backtrace ends
-                "b {main}",     // a jump, which leaves that address as it is; never returns
+                ".cfi_startproc",     // for debuggers:
+                ".cfi_undefined x30", // no return address, so a backtrace ends here
+                "mov x29, xzr",       // no frame before this one
+                "bl {main}",          // never returns
+                ".cfi_endproc",
                 main = sym $main,
             )
         }

@@ -28,9 +28,11 @@ macro_rules! _start {
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
             core::arch::naked_asm!(
-                "li fp, 0",    // no frame before this one
-                "li ra, 0",    // a return address of 0, where a debugger's backtrace ends
-                "tail {main}", // a jump, which leaves that address as it is; never returns
+                ".cfi_startproc",    // for debuggers:
+                ".cfi_undefined ra", // no return address, so a backtrace ends here
+                "li fp, 0",          // no frame before this one
+                "call {main}",       // never returns
+                ".cfi_endproc",
                 main = sym $main,
             )
         }

@@ -14,8 +14,9 @@
 
 mod picture;
 mod proc;
+mod regions;
 
-use picture::Painter;
+use picture::Renderer;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{Error, current_break, exit, fail, move_break};
 
@@ -42,16 +43,16 @@ fn draw_three(out: &mut LineWriter, buffer: &mut [u8]) -> Result<(), Error> {
     if (heap_start as isize) < 0 {
         return Err(Error::Brk); // an error number, from a filter of system calls
     }
-    let mut painter = Painter::new(heap_start as usize, buffer);
-    painter.draw(out, heap_start as usize, "Before any allocation");
+    let mut renderer = Renderer::new(out, proc::is_unicode(buffer), heap_start as usize);
+    renderer.draw(buffer, heap_start as usize, "Before any allocation");
 
     let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
-    painter.draw(out, heap_end as usize, "After moving the program break up by 4 bytes");
+    renderer.draw(buffer, heap_end as usize, "After moving the program break up by 4 bytes");
 
     // SAFETY: the four bytes are not used.
     unsafe { move_break(heap_start) }?;
-    painter.draw(out, heap_start as usize, "After moving it back down");
+    renderer.draw(buffer, heap_start as usize, "After moving it back down");
     Ok(())
 }

@@ -1,9 +1,36 @@
-//! What the kernel says of this process in files: its mappings and its environment ([`proc(5)`]).
+//! What the kernel reports of this process: its mappings and its environment, from files ([`proc(5)`]), and how far its
+//! addresses go.
 //!
 //! [`proc(5)`]: https://man7.org/linux/man-pages/man5/proc.5.html
 
 use core::ffi::CStr;
 use syscalls::{Errno, Sysno, syscall};
+
+/// How many bits an address of user memory can have, from the fewest up: it depends on the processor and on how the
+/// kernel was built. As many addresses at the other end are the kernel's. From the kernel's documentation:
+/// `arch/x86/x86_64/mm.rst`, `arch/arm64/memory.rst`, `arch/riscv/vm-layout.rst`.
+const USER_BITS: &[u32] = if cfg!(target_arch = "x86_64") {
+    &[47, 56]
+} else if cfg!(target_arch = "aarch64") {
+    &[36, 39, 42, 47, 48, 52]
+} else {
+    &[38, 47, 56]
+};
+
+/// Returns the first address past user memory.
+pub fn user_end() -> usize {
+    // The value of this variable is on the stack, near the top of what the kernel hands out unless it is asked for more.
+    let variable = 0_u8;
+    let stack = (&raw const variable).addr();
+    let is_user_memory = |address: usize| {
+        // `munmap` accepts addresses without a mapping, but fails past the end of user memory.
+        // SAFETY: the kernel has put nothing of this process at a power of two above the stack, and this program
+        // maps nothing there. So nothing is taken away.
+        address <= stack || unsafe { syscall!(Sysno::munmap, address, 1) }.is_ok()
+    };
+    let bits = USER_BITS.iter().rev().find(|bits| is_user_memory(1 << (*bits - 1)));
+    1 << bits.unwrap_or(&USER_BITS[0])
+}
 
 /// A part of the address space that has the same rights and the same origin throughout.
 #[derive(Clone, Copy)]
@@ -18,7 +45,7 @@ pub struct Mapping<'a> {
 }
 
 /// Reads the mappings of this process into `buffer`, and returns them from the highest address down.
-pub fn mappings(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
+pub fn read_mappings(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
     let text = read(c"/proc/self/maps", buffer)?;
     // This program is in some mappings, so without any the file is not what it should be.
     let lines = text.trim_ascii_end().rsplit(|&byte| byte == b'\n');
@@ -27,18 +54,18 @@ pub fn mappings(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, 
 
 /// Takes a line apart: `start-end rights offset device inode name`.
 fn parse(line: &[u8]) -> Option<Mapping<'_>> {
-    let mut fields = line.splitn(6, |&byte| byte == b' ');
-    // A path can have any bytes in it.
-    let mut next = || fields.next().map(|field| str::from_utf8(field.trim_ascii()).unwrap_or("a file"));
-    let (start, end) = next()?.split_once('-')?;
-    let rights = next()?.get(..3)?;
-    let name = [next()?, next()?, next()?, next().unwrap_or("")][3];
+    // A path can have any bytes in it. It is cut at those that not every terminal shows, or not in one column.
+    let text = str::from_utf8(line.split(|byte| !byte.is_ascii()).next()?).ok()?;
+    let mut fields = text.splitn(6, ' ');
+    let (start, end) = fields.next()?.split_once('-')?;
+    let rights = fields.next()?.get(..3)?;
+    let name = fields.nth(3).unwrap_or("").trim();
     let hex = |text| usize::from_str_radix(text, 16).ok();
     Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
 }
 
 /// Returns whether to draw with more than ASCII: not if the locale is called `C` or `POSIX`, and not if the
-/// environment, which says so, can't be read.
+/// environment, which has its name, can't be read.
 pub fn is_unicode(buffer: &mut [u8]) -> bool {
     let Ok(environment) = read(c"/proc/self/environ", buffer) else { return false };
     // The first of these that is set, and not empty (man 7 locale).

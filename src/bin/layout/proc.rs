@@ -6,7 +6,7 @@
 use core::ffi::CStr;
 use syscalls::{Errno, Sysno, syscall};
 
-/// How many bits an address of user memory can have, from the fewest up: it depends on the processor and on how the
+/// How many bits an address of user memory can have, from the fewest up, depending on the processor and on how the
 /// kernel was built. As many addresses at the other end are the kernel's. From the kernel's documentation:
 /// `arch/x86/x86_64/mm.rst`, `arch/arm64/memory.rst`, `arch/riscv/vm-layout.rst`.
 const USER_BITS: &[u32] = if cfg!(target_arch = "x86_64") {
@@ -17,15 +17,14 @@ const USER_BITS: &[u32] = if cfg!(target_arch = "x86_64") {
     &[38, 47, 56]
 };
 
-/// Returns the first address past user memory.
+/// Returns the first address past user memory. The stack may be far below: the kernel keeps to fewer bits than there
+/// are, unless a program asks for a higher address.
 pub fn user_end() -> usize {
-    // The value of this variable is on the stack, near the top of what the kernel hands out unless it is asked for more.
     let variable = 0_u8;
     let stack = (&raw const variable).addr();
+    // `munmap` fails past the end of user memory. Before it, nothing needs to be mapped.
     let is_user_memory = |address: usize| {
-        // `munmap` accepts addresses without a mapping, but fails past the end of user memory.
-        // SAFETY: the kernel has put nothing of this process at a power of two above the stack, and this program
-        // maps nothing there. So nothing is taken away.
+        // SAFETY: at these powers of two, the kernel maps nothing above the stack, and neither does this program.
         address <= stack || unsafe { syscall!(Sysno::munmap, address, 1) }.is_ok()
     };
     let bits = USER_BITS.iter().rev().find(|bits| is_user_memory(1 << (*bits - 1)));

@@ -316,6 +316,8 @@ fn draws_what_it_knows_without_proc() {
     ] {
         let traced = strace(PROGRAM, &["-e", fault], |command| _ = command.env("LC_ALL", "C.UTF-8"));
         let pictures = ended(&traced.output, "", 0);
+        let opened = traced.named("openat").into_iter().filter(|call| !call.result.starts_with('-'));
+        assert_eq!(opened.count(), traced.named("close").len(), "a file is left open");
         let missing = format!("/proc/self/maps can't be read (errno {errno})");
         let missing: Vec<_> = pictures.iter().filter(|picture| picture.remark.contains(&missing)).collect();
         assert_eq!(missing.len(), times, "{pictures:#?}");

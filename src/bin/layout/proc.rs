@@ -88,7 +88,6 @@ fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
         match unsafe { syscall!(Sysno::read, fd, rest.as_mut_ptr(), rest.len()) } {
             Ok(0) => break if rest.is_empty() { Err(Errno::EFBIG) } else { Ok(()) },
             Ok(read) => len += read,
-            Err(Errno::EINTR) => {}
             Err(errno) => break Err(errno),
         }
     };

@@ -88,7 +88,7 @@ impl Landmarks {
     ) -> impl Iterator<Item = Mapping<'a>> {
         let mut top = self.user_end;
         let wholes = mappings.flat_map(move |mapping| {
-            let end = replace(&mut top, mapping.start).max(mapping.end);
+            let end = replace(&mut top, mapping.start);
             [(Mapping { start: mapping.end, end, rights: "", name: empty }, mapping), (mapping, mapping)]
         });
         let regions = wholes.flat_map(move |(whole, mapping)| {

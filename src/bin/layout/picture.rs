@@ -76,12 +76,13 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
-    /// Draws the regions. The first picture has all of them. The others start at the gap, and end where the program
-    /// does.
+    /// Draws the regions. The first picture has all of them. The others start at the gap, right above the heap, and end
+    /// where the program does.
     fn rows<'b>(&mut self, regions: impl Iterator<Item = Mapping<'b>>) -> fmt::Result {
-        let is_first = self.is_first;
+        let (is_first, Landmarks { program_break, .. }) = (self.is_first, self.landmarks);
         let [.., program_end] = parts();
-        let regions = regions.skip_while(|region| !is_first && region.name != GAP);
+        let is_above = |region: &Mapping| region.start >= program_break && ![GAP, NOT_ASKED_FOR].contains(&region.name);
+        let regions = regions.skip_while(|region| !is_first && is_above(region));
         let mut regions = regions.take_while(|region| is_first || region.start >= program_end).peekable();
         let mut lowest = 0;
         while let Some(mut region) = regions.next() {

@@ -113,7 +113,8 @@ impl Landmarks {
         match whole.rights {
             "" if start >= self.user_end => part,
             "" if start >= self.program_break && mapping.start < self.program_break => GAP,
-            "" => whole.name,
+            // An emulator reserves what lies between two parts of the program.
+            "" | "---" => whole.name,
             _ if is_program || is_heap => part,
             _ => whole.name,
         }

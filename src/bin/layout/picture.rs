@@ -81,7 +81,8 @@ impl<'a> Renderer<'a> {
     fn rows<'b>(&mut self, regions: impl Iterator<Item = Mapping<'b>>) -> fmt::Result {
         let (is_first, Landmarks { program_break, .. }) = (self.is_first, self.landmarks);
         let [.., program_end] = parts();
-        let is_above = |region: &Mapping| region.start >= program_break && ![GAP, NOT_ASKED_FOR].contains(&region.name);
+        // In an emulator there may be no gap, but a mapping. Then they start at the break.
+        let is_above = |region: &Mapping| region.start >= program_break && region.name != GAP;
         let regions = regions.skip_while(|region| !is_first && is_above(region));
         let mut regions = regions.take_while(|region| is_first || region.start >= program_end).peekable();
         let mut lowest = 0;

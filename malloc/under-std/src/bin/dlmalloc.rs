@@ -1,10 +1,10 @@
 //! dlmalloc on the same source.
-use program_break_malloc::Source;
+use program_break_malloc::BreakRegion;
 use spinning_top::Spinlock;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::null_mut;
 
-struct Break(Spinlock<Source>);
+struct Break(Spinlock<BreakRegion>);
 
 // SAFETY: the memory is the source's, and nobody else's.
 unsafe impl dlmalloc::Allocator for Break {
@@ -66,7 +66,7 @@ unsafe impl GlobalAlloc for Heap {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(Spinlock::new(dlmalloc::Dlmalloc::new_with_allocator(Break(Spinlock::new(Source::new())))));
+static HEAP: Heap = Heap(Spinlock::new(dlmalloc::Dlmalloc::new_with_allocator(Break(Spinlock::new(BreakRegion::new())))));
 
 fn main() {
     under_std::main();

@@ -1,11 +1,11 @@
 //! rlsf on the same source. It has no way to give a part of its memory back.
-use program_break_malloc::Source;
+use program_break_malloc::BreakRegion;
 use rlsf::{FlexSource, FlexTlsf};
 use spinning_top::Spinlock;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::{NonNull, null_mut, slice_from_raw_parts_mut};
 
-struct Break(Source);
+struct Break(BreakRegion);
 
 // SAFETY: the memory is the source's, and nobody else's.
 unsafe impl FlexSource for Break {
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Heap {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(Spinlock::new(FlexTlsf::new(Break(Source::new()))));
+static HEAP: Heap = Heap(Spinlock::new(FlexTlsf::new(Break(BreakRegion::new()))));
 
 fn main() {
     under_std::main();

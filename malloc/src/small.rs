@@ -1,0 +1,285 @@
+//! Small blocks: cut out of runs, each of which has blocks of one size.
+//!
+//! Most of what a program allocates is small. So sizes of up to [`MAX`] bytes are rounded up to one of [`SIZES`], and
+//! blocks of one size lie side by side in a run, 64 KiB at a multiple of 64 KiB:
+//!
+//! ```text
+//!  multiple of 64 KiB                                                           64 KiB on
+//!  |                                                                                    |
+//!  | header     | block | block | block | block | block | never used yet            |word|
+//!  |            |   3   |   4   |   5   |   6   |   7   |                           |    |
+//!    size = 16      |       ^       |       ^       |   ^
+//!    used = 3     in use    |    in use     |    in use |
+//!    free ----------------------------------+           unused
+//!                           +---------------+
+//! ```
+//!
+//! - Block number n starts n times its size from the start of the run, so it is aligned as far as its size allows. The
+//!   blocks that the header covers don't exist, and the last word is the large heap's own.
+//! - A block has no header. The start of its run, and so the header, is its address rounded down to 64 KiB.
+//! - Free blocks form a list: each has the address of the next one in its first bytes. The part above `unused` has never
+//!   been used, so the kernel needn't have mapped it.
+//! - The runs of one size that have room form a list too. A run without a block in use goes back to the large heap, but
+//!   for one, the spare, so that a program that makes and drops one block over and over doesn't get a run each time.
+
+use crate::large::Large;
+use core::alloc::Layout;
+use core::mem::replace;
+use core::ptr::{NonNull, null_mut};
+
+/// The largest small size, in bytes.
+pub(crate) const MAX: usize = 1024;
+
+/// The size of a run and its alignment, in bytes.
+const RUN: usize = 64 * 1024;
+
+/// When no block is in use and the heap is larger than this, in bytes, the spare goes back too. It could be at the top,
+/// and the rest of the heap below it.
+const SMALL_HEAP: usize = 256 * 1024;
+
+/// What a run is to the large heap. That has a word of its own behind each block, which makes it 64 KiB: so runs lie
+/// side by side.
+const RUN_LAYOUT: Layout = match Layout::from_size_align(RUN - size_of::<usize>(), RUN) {
+    Ok(layout) => layout,
+    Err(_) => unreachable!(),
+};
+
+/// The sizes of blocks, in bytes: multiples of 8 up to 64, then four to each doubling. So a block is at most a quarter
+/// larger than what was asked for. A multiple of an alignment is rounded up to a multiple of it.
+const SIZES: [u16; 24] = [
+    8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
+];
+
+/// The place in [`SIZES`] for a number of bytes, by that number divided by 8 and rounded up.
+const CLASSES: [u8; MAX / 8 + 1] = {
+    let mut classes = [0; MAX / 8 + 1];
+    let mut eighths = 1;
+    while eighths < classes.len() {
+        let before = classes[eighths - 1];
+        let fits = SIZES[before as usize] as usize >= 8 * eighths;
+        classes[eighths] = if fits { before } else { before + 1 };
+        eighths += 1;
+    }
+    classes
+};
+
+/// Returns the place in [`SIZES`] for blocks of this layout. None if they aren't small.
+#[inline]
+pub(crate) fn class_of(layout: Layout) -> Option<usize> {
+    // The mask rounds up to a multiple of the alignment. An alignment above `MAX` makes the result larger than that, and
+    // neither overflows, as `Layout` guarantees.
+    let size = (layout.size() + layout.align() - 1) & !(layout.align() - 1);
+    if size <= MAX { Some(CLASSES[size.div_ceil(8)].into()) } else { None }
+}
+
+/// A free block.
+struct Block {
+    next: *mut Block,
+}
+
+/// The header of a run.
+struct Run {
+    /// The neighbours in the list of runs that have room, if this is in it.
+    next: *mut Run,
+    previous: *mut Run,
+    /// The first free block.
+    free: *mut Block,
+    /// Where the part that has never been used starts, in bytes from the start of the run.
+    unused: u32,
+    /// How many blocks are in use.
+    used: u32,
+    /// The place of the blocks' size in [`SIZES`].
+    class: usize,
+    /// The run itself: what has this at a multiple of 64 KiB is a run.
+    this: *mut Run,
+}
+
+impl Run {
+    fn is_full(&self) -> bool {
+        self.free.is_null() && self.unused as usize + SIZES[self.class] as usize > RUN_LAYOUT.size()
+    }
+}
+
+/// The heap for small blocks. It gets its runs from its caller, and gives them back to it.
+pub(crate) struct Small {
+    /// For each size, a list of the runs that have room.
+    runs: [*mut Run; SIZES.len()],
+    /// How many runs have blocks in use.
+    used: usize,
+    /// A run without any.
+    spare: *mut Run,
+}
+
+// SAFETY: addresses, of memory that belongs to whoever has this.
+unsafe impl Send for Small {}
+
+impl Small {
+    /// A heap without runs.
+    pub const fn new() -> Self {
+        Small { runs: [null_mut(); SIZES.len()], used: 0, spare: null_mut() }
+    }
+
+    /// Returns a block. If that takes a new run, it is from `large`. None if there is none.
+    #[inline]
+    pub fn allocate(&mut self, class: usize, large: &mut Large) -> Option<NonNull<u8>> {
+        let mut run = self.runs[class];
+        if run.is_null() {
+            run = self.add_run(class, large)?;
+        }
+        // SAFETY: the runs in the lists are this heap's, with a header, and have room: so if no block is free, one more
+        // fits above the others.
+        unsafe {
+            let mut block = (*run).free;
+            if block.is_null() {
+                block = run.byte_add((*run).unused as usize).cast();
+                (*run).unused += SIZES[class] as u32;
+            } else {
+                (*run).free = (*block).next;
+            }
+            (*run).used += 1;
+            if (*run).is_full() {
+                self.unlink(run);
+            }
+            NonNull::new(block.cast())
+        }
+    }
+
+    /// Takes a block back. A run that isn't needed any more goes back to `large`.
+    ///
+    /// # Safety
+    ///
+    /// The block is from here, with this class, and isn't used again.
+    #[inline]
+    pub unsafe fn deallocate(&mut self, block: *mut u8, class: usize, large: &mut Large) {
+        let run = run_of(block);
+        let block: *mut Block = block.cast();
+        // SAFETY: a block that is in use is in a run, and has room for an address.
+        unsafe {
+            if (*run).is_full() {
+                self.link(run, class);
+            }
+            block.write(Block { next: (*run).free });
+            (*run).free = block;
+            (*run).used -= 1;
+            if (*run).used == 0 {
+                self.remove_run(run, large);
+            }
+        }
+    }
+
+    /// Returns what is wrong with freeing this block, if something is.
+    ///
+    /// # Safety
+    ///
+    /// What is at the start of its run can be read.
+    pub unsafe fn check(&self, block: *mut u8, class: usize) -> Result<(), &'static str> {
+        let run = run_of(block);
+        // SAFETY: as the caller says, and what has its own address there is a run.
+        unsafe {
+            if (*run).this != run {
+                return Err("it is in no run of small blocks");
+            }
+            let (size, offset) = (SIZES[class] as usize, block.addr() - run.addr());
+            if (*run).class != class {
+                return Err("its run has blocks of another size");
+            }
+            if offset % size != 0 || offset < size_of::<Run>() || offset >= (*run).unused as usize {
+                return Err("no block starts there");
+            }
+            let mut free = (*run).free;
+            while !free.is_null() {
+                if free.cast() == block {
+                    return Err("it is free already");
+                }
+                free = (*free).next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the spare, or a new run, to the runs that have room.
+    #[cold]
+    fn add_run(&mut self, class: usize, large: &mut Large) -> Option<*mut Run> {
+        let mut run = replace(&mut self.spare, null_mut());
+        if run.is_null() {
+            // SAFETY: its size isn't 0.
+            run = unsafe { large.allocate(RUN_LAYOUT) }?.0.cast().as_ptr();
+        }
+        self.used += 1;
+        let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
+        let header =
+            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, class, this: run };
+        // SAFETY: nothing else is in a run that is new, or that was the spare.
+        unsafe {
+            run.write(header);
+            self.link(run, class);
+        }
+        Some(run)
+    }
+
+    /// Makes a run the spare that has no block in use. If there is a spare already, the higher one of the two goes back.
+    ///
+    /// # Safety
+    ///
+    /// The run is this heap's, and isn't used again.
+    #[cold]
+    unsafe fn remove_run(&mut self, run: *mut Run, large: &mut Large) {
+        // SAFETY: it is in the list, since it has room.
+        unsafe { self.unlink(run) };
+        self.used -= 1;
+        let higher = run.max(self.spare);
+        self.spare = if self.spare.is_null() { run } else { run.min(self.spare) };
+        if higher != self.spare {
+            // SAFETY: no block of it is in use.
+            unsafe { large.deallocate(higher.cast(), RUN_LAYOUT) };
+        }
+        if self.used == 0 && large.size() > SMALL_HEAP {
+            // SAFETY: as above.
+            unsafe { large.deallocate(replace(&mut self.spare, null_mut()).cast(), RUN_LAYOUT) };
+        }
+    }
+
+    /// Puts a run first in the list of its class.
+    ///
+    /// # Safety
+    ///
+    /// The run is this heap's, and in no list.
+    unsafe fn link(&mut self, run: *mut Run, class: usize) {
+        let next = self.runs[class];
+        // SAFETY: the runs in the lists are this heap's, with a header.
+        unsafe {
+            (*run).next = next;
+            (*run).previous = null_mut();
+            if !next.is_null() {
+                (*next).previous = run;
+            }
+        }
+        self.runs[class] = run;
+    }
+
+    /// Takes a run out of the list of its class.
+    ///
+    /// # Safety
+    ///
+    /// The run is in it.
+    unsafe fn unlink(&mut self, run: *mut Run) {
+        // SAFETY: the runs in the lists are this heap's, with a header.
+        unsafe {
+            let (next, previous) = ((*run).next, (*run).previous);
+            if !next.is_null() {
+                (*next).previous = previous;
+            }
+            if previous.is_null() {
+                self.runs[(*run).class] = next;
+            } else {
+                (*previous).next = next;
+            }
+        }
+    }
+}
+
+/// The run that a block is in.
+#[inline]
+fn run_of(block: *mut u8) -> *mut Run {
+    block.map_addr(|address| address & !(RUN - 1)).cast()
+}

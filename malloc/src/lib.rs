@@ -8,48 +8,50 @@
 //!
 //! There are three parts, and each uses only those before it:
 //!
-//! 1. `break_region`: gets the memory. It moves the break up when there is no room left, and down when the top of the
+//! 1. `break_region.rs` gets the memory. It moves the break up when there is no room left, and down when the top of the
 //!    heap is free.
-//! 2. `large`: cuts large blocks out of it, with the package [`talc`].
-//! 3. `small`: cuts small blocks out of large ones.
+//! 2. `large.rs` cuts large blocks out of it, with the package [`talc`].
+//! 3. `small.rs` cuts small blocks out of large ones.
+//!
+//! `bin/bump.rs` is where to begin: the smallest allocator on the program break, which only ever takes memory.
 
 #![no_std]
 
 mod break_region;
 mod large;
+mod lock;
 mod small;
 
 pub use break_region::BreakRegion;
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::fmt::Arguments;
 use core::ptr::{NonNull, null_mut};
 use large::Large;
+use lock::Lock;
 use small::{Small, class_of};
-use spinning_top::Spinlock;
 
 /// A global allocator on the program break.
 ///
-/// Threads share it behind a spin lock. Out of memory is an error, as in `try_reserve`; where Rust can't return one,
+/// Threads share it: each size of small blocks has a spin lock, and so have the large blocks. Out of memory is an error, as in `try_reserve`; where Rust can't return one,
 /// the program panics: a message with the number of bytes, and exit status 70.
 ///
 /// In a debug build, a program that frees a small block that isn't one (an address inside of a block, a block that is
 /// free already, another size) panics and ends.
-pub struct Heap(Spinlock<Inner>);
-
-struct Inner {
+pub struct Heap {
     small: Small,
-    large: Large,
+    large: Lock<Large>,
 }
 
 impl Heap {
     /// A heap without memory. It asks for some when it is used.
     pub const fn new() -> Self {
-        Heap(Spinlock::new(Inner { small: Small::new(), large: Large::new() }))
+        Heap { small: Small::new(), large: Lock::new(Large::new()) }
     }
 
     /// How often this heap has called `brk` so far.
     pub fn calls(&self) -> usize {
-        self.0.lock().large.calls()
+        self.large.lock().calls()
     }
 }
 
@@ -64,11 +66,10 @@ impl Default for Heap {
 unsafe impl GlobalAlloc for Heap {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Inner { small, large } = &mut *self.0.lock();
         let block = match class_of(layout) {
-            Some(class) => small.allocate(class, large),
+            Some(class) => self.small.allocate(class, &self.large),
             // SAFETY: the caller sees to it that the size isn't 0.
-            None => unsafe { large.allocate(layout) }.map(|(block, _)| block),
+            None => unsafe { self.large.lock().allocate(layout) }.map(|(block, _)| block),
         };
         block.map_or(null_mut(), NonNull::as_ptr)
     }
@@ -80,7 +81,7 @@ unsafe impl GlobalAlloc for Heap {
             (unsafe { self.alloc(layout) }, layout.size())
         } else {
             // SAFETY: the caller sees to it that the size isn't 0.
-            let block = unsafe { self.0.lock().large.allocate(layout) };
+            let block = unsafe { self.large.lock().allocate(layout) };
             block.map_or((null_mut(), 0), |(block, used)| (block.as_ptr(), used))
         };
         if !block.is_null() {
@@ -92,22 +93,18 @@ unsafe impl GlobalAlloc for Heap {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let mut inner = self.0.lock();
-        let Inner { small, large } = &mut *inner;
         let Some(class) = class_of(layout) else {
             // SAFETY: the caller has it from here, with this layout.
-            return unsafe { large.deallocate(block, layout) };
+            return unsafe { self.large.lock().deallocate(block, layout) };
         };
-        if cfg!(debug_assertions) {
-            // SAFETY: likewise. (If that isn't so, this finds out.)
-            if let Err(what) = unsafe { small.check(block, class) } {
-                // What prints the message may allocate.
-                drop(inner);
-                not_a_block(block, layout, what);
-            }
+        // SAFETY: likewise. (If that isn't so, this finds out.)
+        if cfg!(debug_assertions)
+            && let Err(what) = unsafe { self.small.check(block, class) }
+        {
+            not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));
         }
         // SAFETY: as above.
-        unsafe { small.deallocate(block, class, large) }
+        unsafe { self.small.deallocate(block, class, &self.large) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -115,7 +112,7 @@ unsafe impl GlobalAlloc for Heap {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         let is_done = match (class_of(layout), class_of(new_layout)) {
             // SAFETY: the caller has it from here, with this layout.
-            (None, None) => unsafe { self.0.lock().large.resize(block, layout, new_size) },
+            (None, None) => unsafe { self.large.lock().resize(block, layout, new_size) },
             (old, new) => old == new,
         };
         if is_done {
@@ -133,8 +130,8 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// Ends the program. As a function of C's it can't unwind, which an allocator may not do.
+/// Ends the program. As a function for C this can't unwind, which an allocator may not do.
 #[cold]
-extern "C" fn not_a_block(block: *mut u8, layout: Layout, what: &str) -> ! {
-    panic!("freed {block:p} as a block of {} bytes: {what}", layout.size())
+extern "C" fn not_a_block(message: &Arguments) -> ! {
+    panic!("{message}")
 }

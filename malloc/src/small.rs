@@ -23,6 +23,7 @@
 //!   for one, the spare, so that a program that makes and drops one block over and over doesn't get a run each time.
 
 use crate::large::Large;
+use crate::lock::Lock;
 use core::alloc::Layout;
 use core::mem::replace;
 use core::ptr::{NonNull, null_mut};
@@ -46,9 +47,8 @@ const RUN_LAYOUT: Layout = match Layout::from_size_align(RUN - size_of::<usize>(
 
 /// The sizes of blocks, in bytes: multiples of 8 up to 64, then four to each doubling. So a block is at most a quarter
 /// larger than what was asked for. A multiple of an alignment is rounded up to a multiple of it.
-const SIZES: [u16; 24] = [
-    8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024,
-];
+const SIZES: [u16; 24] =
+    [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024];
 
 /// The place in [`SIZES`] for a number of bytes, by that number divided by 8 and rounded up.
 const CLASSES: [u8; MAX / 8 + 1] = {
@@ -100,32 +100,50 @@ impl Run {
     }
 }
 
-/// The heap for small blocks. It gets its runs from its caller, and gives them back to it.
+/// The heap for small blocks. Each size has a lock of its own, so threads that use different sizes don't wait for each
+/// other.
 pub(crate) struct Small {
-    /// For each size, a list of the runs that have room.
-    runs: [*mut Run; SIZES.len()],
-    /// How many runs have blocks in use.
-    used: usize,
-    /// A run without any.
+    classes: [Lock<Class>; SIZES.len()],
+    empty: Lock<Empty>,
+}
+
+/// The blocks of one size, on a cache line of their own.
+#[repr(align(64))]
+struct Class {
+    /// The first run that has room.
+    runs: *mut Run,
+}
+
+/// The runs without a block in use.
+struct Empty {
+    /// How many runs aren't empty.
+    others: usize,
     spare: *mut Run,
 }
 
-// SAFETY: addresses, of memory that belongs to whoever has this.
-unsafe impl Send for Small {}
+// SAFETY: an address, of memory that belongs to whoever has this.
+unsafe impl Send for Class {}
+// SAFETY: likewise.
+unsafe impl Send for Empty {}
 
 impl Small {
     /// A heap without runs.
     pub const fn new() -> Self {
-        Small { runs: [null_mut(); SIZES.len()], used: 0, spare: null_mut() }
+        Small {
+            classes: [const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()],
+            empty: Lock::new(Empty { others: 0, spare: null_mut() }),
+        }
     }
 
     /// Returns a block. If that takes a new run, it is from `large`. None if there is none.
     #[inline]
-    pub fn allocate(&mut self, class: usize, large: &mut Large) -> Option<NonNull<u8>> {
-        let mut run = self.runs[class];
-        if run.is_null() {
-            run = self.add_run(class, large)?;
+    pub fn allocate(&self, class: usize, large: &Lock<Large>) -> Option<NonNull<u8>> {
+        let mut list = self.classes[class].lock();
+        if list.runs.is_null() {
+            // SAFETY: the run is new.
+            unsafe { list.link(self.empty.lock().get_run(class, large)?) };
         }
+        let run = list.runs;
         // SAFETY: the runs in the lists are this heap's, with a header, and have room: so if no block is free, one more
         // fits above the others.
         unsafe {
@@ -138,7 +156,7 @@ impl Small {
             }
             (*run).used += 1;
             if (*run).is_full() {
-                self.unlink(run);
+                list.unlink(run);
             }
             NonNull::new(block.cast())
         }
@@ -150,19 +168,21 @@ impl Small {
     ///
     /// The block is from here, with this class, and isn't used again.
     #[inline]
-    pub unsafe fn deallocate(&mut self, block: *mut u8, class: usize, large: &mut Large) {
+    pub unsafe fn deallocate(&self, block: *mut u8, class: usize, large: &Lock<Large>) {
+        let mut list = self.classes[class].lock();
         let run = run_of(block);
         let block: *mut Block = block.cast();
         // SAFETY: a block that is in use is in a run, and has room for an address.
         unsafe {
             if (*run).is_full() {
-                self.link(run, class);
+                list.link(run);
             }
             block.write(Block { next: (*run).free });
             (*run).free = block;
             (*run).used -= 1;
             if (*run).used == 0 {
-                self.remove_run(run, large);
+                list.unlink(run);
+                self.empty.lock().take_run(run, large);
             }
         }
     }
@@ -173,6 +193,7 @@ impl Small {
     ///
     /// What is at the start of its run can be read.
     pub unsafe fn check(&self, block: *mut u8, class: usize) -> Result<(), &'static str> {
+        let _list = self.classes[class].lock();
         let run = run_of(block);
         // SAFETY: as the caller says, and what has its own address there is a run.
         unsafe {
@@ -196,56 +217,16 @@ impl Small {
         }
         Ok(())
     }
+}
 
-    /// Adds the spare, or a new run, to the runs that have room.
-    #[cold]
-    fn add_run(&mut self, class: usize, large: &mut Large) -> Option<*mut Run> {
-        let mut run = replace(&mut self.spare, null_mut());
-        if run.is_null() {
-            // SAFETY: its size isn't 0.
-            run = unsafe { large.allocate(RUN_LAYOUT) }?.0.cast().as_ptr();
-        }
-        self.used += 1;
-        let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
-        let header =
-            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, class, this: run };
-        // SAFETY: nothing else is in a run that is new, or that was the spare.
-        unsafe {
-            run.write(header);
-            self.link(run, class);
-        }
-        Some(run)
-    }
-
-    /// Makes a run the spare that has no block in use. If there is a spare already, the higher one of the two goes back.
+impl Class {
+    /// Puts a run first in the list.
     ///
     /// # Safety
     ///
-    /// The run is this heap's, and isn't used again.
-    #[cold]
-    unsafe fn remove_run(&mut self, run: *mut Run, large: &mut Large) {
-        // SAFETY: it is in the list, since it has room.
-        unsafe { self.unlink(run) };
-        self.used -= 1;
-        let higher = run.max(self.spare);
-        self.spare = if self.spare.is_null() { run } else { run.min(self.spare) };
-        if higher != self.spare {
-            // SAFETY: no block of it is in use.
-            unsafe { large.deallocate(higher.cast(), RUN_LAYOUT) };
-        }
-        if self.used == 0 && large.size() > SMALL_HEAP {
-            // SAFETY: as above.
-            unsafe { large.deallocate(replace(&mut self.spare, null_mut()).cast(), RUN_LAYOUT) };
-        }
-    }
-
-    /// Puts a run first in the list of its class.
-    ///
-    /// # Safety
-    ///
-    /// The run is this heap's, and in no list.
-    unsafe fn link(&mut self, run: *mut Run, class: usize) {
-        let next = self.runs[class];
+    /// The run is of this class, and not in the list.
+    unsafe fn link(&mut self, run: *mut Run) {
+        let next = self.runs;
         // SAFETY: the runs in the lists are this heap's, with a header.
         unsafe {
             (*run).next = next;
@@ -254,10 +235,10 @@ impl Small {
                 (*next).previous = run;
             }
         }
-        self.runs[class] = run;
+        self.runs = run;
     }
 
-    /// Takes a run out of the list of its class.
+    /// Takes a run out of the list.
     ///
     /// # Safety
     ///
@@ -270,11 +251,63 @@ impl Small {
                 (*next).previous = previous;
             }
             if previous.is_null() {
-                self.runs[(*run).class] = next;
+                self.runs = next;
             } else {
                 (*previous).next = next;
             }
         }
+    }
+}
+
+impl Empty {
+    /// Returns the spare, or a new run, for blocks of a class.
+    #[cold]
+    fn get_run(&mut self, class: usize, large: &Lock<Large>) -> Option<*mut Run> {
+        let mut run = replace(&mut self.spare, null_mut());
+        if run.is_null() {
+            // SAFETY: its size isn't 0.
+            run = unsafe { large.lock().allocate(RUN_LAYOUT) }?.0.cast().as_ptr();
+        }
+        self.others += 1;
+        let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
+        let header =
+            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, class, this: run };
+        // SAFETY: nothing else is in a run that is new, or that was the spare.
+        unsafe { run.write(header) };
+        Some(run)
+    }
+
+    /// Takes a run that has no block in use any more, as the spare. If there is one already, the higher one goes back.
+    ///
+    /// # Safety
+    ///
+    /// The run is in no list, and isn't used again.
+    #[cold]
+    unsafe fn take_run(&mut self, run: *mut Run, large: &Lock<Large>) {
+        self.others -= 1;
+        let higher = run.max(self.spare);
+        self.spare = if self.spare.is_null() { run } else { run.min(self.spare) };
+        if higher != self.spare {
+            // SAFETY: it is empty, and isn't the spare.
+            unsafe { give_back(higher, large) };
+        }
+        if self.others == 0 && large.lock().size() > SMALL_HEAP {
+            // SAFETY: it is empty, and isn't the spare any more.
+            unsafe { give_back(replace(&mut self.spare, null_mut()), large) };
+        }
+    }
+}
+
+/// Gives a run back to the large heap.
+///
+/// # Safety
+///
+/// It isn't used again.
+unsafe fn give_back(run: *mut Run, large: &Lock<Large>) {
+    // SAFETY: as the caller says.
+    unsafe {
+        (*run).this = null_mut();
+        large.lock().deallocate(run.cast(), RUN_LAYOUT);
     }
 }
 

@@ -67,6 +67,22 @@ fn work(case: &str, count: usize) {
             }
             black_box(blocks);
         }
+        "threads-1" | "threads-2" | "threads-4" => {
+            let threads: usize = case["threads-".len()..].parse().expect("a number");
+            std::thread::scope(|scope| {
+                for number in 0..threads {
+                    scope.spawn(move || {
+                        let mut random = Random(0x5eed + number as u64);
+                        let mut blocks: Vec<Vec<u8>> = (0..1000).map(|_| Vec::new()).collect();
+                        for _ in 0..count / threads {
+                            let (which, size) = (random.next() % 1000, 1 + random.next() % 500);
+                            blocks[which] = Vec::with_capacity(size);
+                        }
+                        black_box(blocks);
+                    });
+                }
+            });
+        }
         other => panic!("no case is called {other}"),
     }
 }

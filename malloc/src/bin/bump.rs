@@ -1,0 +1,87 @@
+//! From four bytes to a `Vec`: the smallest allocator on the program break.
+//!
+//! It moves the break up by whole pages and hands out what lies below it, block after block. It never takes a block back.
+//! A `Vec` that grows leaves its old blocks behind, so this is for programs that allocate little or end soon.
+//! [`program_break_malloc::Heap`] does the rest.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::fmt::Write;
+use core::ptr::null_mut;
+use program_break::stdio::{LineWriter, STDOUT};
+use program_break::{current_break, exit, fail, move_break};
+
+/// ```text
+///    the heap:  | block | block |  | block | free      |
+///                                          ^ next      ^ end, the program break
+/// ```
+struct Bump {
+    next: Cell<*mut u8>,
+    end: Cell<*mut u8>,
+}
+
+// SAFETY: this program has only one thread.
+unsafe impl Sync for Bump {}
+
+// SAFETY: each block starts where the one before it ended, or higher, and ends below the break, which only moves up.
+unsafe impl GlobalAlloc for Bump {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if self.end.get().is_null() {
+            self.end.set(current_break());
+            self.next.set(self.end.get());
+        }
+        let start = self.next.get().map_addr(|address| address.next_multiple_of(layout.align()));
+        let end = start.wrapping_add(layout.size());
+        if end > self.end.get() {
+            let new_break = end.map_addr(|address| address.next_multiple_of(4096));
+            // SAFETY: the break moves up, so no memory is taken away.
+            if unsafe { move_break(new_break) }.is_err() {
+                return null_mut();
+            }
+            self.end.set(new_break);
+        }
+        self.next.set(end);
+        start
+    }
+
+    unsafe fn dealloc(&self, _block: *mut u8, _layout: Layout) {}
+}
+
+#[global_allocator]
+static HEAP: Bump = Bump { next: Cell::new(null_mut()), end: Cell::new(null_mut()) };
+
+program_break::entry!(main);
+
+extern "C" fn main() -> ! {
+    let mut out = LineWriter::new(STDOUT);
+    let start = current_break();
+    let mut print = |what: &str| {
+        let program_break = current_break();
+        // A failure to write stays in `out`.
+        let _ = writeln!(out, "{what:<44}{program_break:>14p}{:>14}", program_break.addr() - start.addr());
+    };
+    print("at the start");
+
+    let text = String::from("HI");
+    print("a String");
+    let numbers: Vec<u64> = (0..1000).collect();
+    print("a Vec of 1,000 numbers, made at once");
+    let mut grown = Vec::new();
+    for number in &numbers {
+        grown.push(*number);
+    }
+    print("the same, grown one by one");
+    drop((text, numbers, grown));
+    print("all are dropped");
+
+    match out.result {
+        Ok(()) => exit(0),
+        failed => fail!(failed),
+    }
+}

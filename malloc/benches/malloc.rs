@@ -13,20 +13,24 @@ use common::{Quartiles, progress};
 use std::path::Path;
 use std::process::Command;
 
-const ALLOCATORS: [&str; 4] = ["talc", "glibc", "dlmalloc", "rlsf"];
+/// This heap and its measure come first. The last two are written in C, and left out if they can't be built.
+const ALLOCATORS: [&str; 6] = ["this-heap", "glibc", "dlmalloc", "rlsf", "mimalloc", "jemalloc"];
 
-const CASES: [(&str, usize, &str); 6] = [
-    ("vec", 10_000_000, "a Vec grown to 10,000,000 numbers"),
-    ("in-order", 1_000_000, "1,000,000 boxes of 48 bytes, dropped in order"),
-    ("reverse", 1_000_000, "the same in reverse"),
-    ("random", 1_000_000, "the same at random"),
-    ("map", 300_000, "a BTreeMap<String, Vec<u8>> of 300,000, half emptied"),
-    ("mix", 1_000_000, "1,000,000 blocks of 1 byte to 1 MiB, at most 1000 at a time"),
+/// Each with the goals for time, as a ratio to glibc's, and for the peak.
+const CASES: [(&str, usize, &str, f64, f64); 9] = [
+    ("vec", 10_000_000, "a Vec grown to 10,000,000 numbers", 1.0, 1.25),
+    ("in-order", 1_000_000, "1,000,000 boxes of 48 bytes, dropped in order", 0.5, 1.05),
+    ("reverse", 1_000_000, "the same in reverse", 0.5, 1.05),
+    ("random", 1_000_000, "the same at random", 0.5, 1.05),
+    ("map", 300_000, "a BTreeMap<String, Vec<u8>> of 300,000, half emptied", 0.9, 1.2),
+    ("mix", 1_000_000, "1,000,000 blocks of 1 byte to 1 MiB, at most 1000 at a time", 1.0, 1.25),
+    ("threads-1", 4_000_000, "4,000,000 blocks of up to 500 bytes, 1000 at a time, in 1 thread", 1.0, 1.25),
+    ("threads-2", 4_000_000, "the same number, in 2 threads", f64::INFINITY, f64::INFINITY),
+    ("threads-4", 4_000_000, "the same number, in 4 threads", f64::INFINITY, f64::INFINITY),
 ];
 
-/// Goals: no slower than glibc; and, where glibc manages that, a peak within this of the bytes alive.
-const TIME: f64 = 1.0;
-const PEAK: f64 = 1.25;
+/// The goal for growth: ten times the work in at most this many times the time.
+const GROWTH: f64 = 10.5;
 
 /// The numbers that one run prints.
 fn run(programs: &Path, allocator: &str, case: &str, count: usize) -> Vec<f64> {
@@ -61,24 +65,42 @@ fn main() -> Result<(), lexopt::Error> {
     }
 
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heaps");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
-        .arg(&target)
-        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")])
-        .status()
-        .expect("cargo starts");
-    assert!(built.success(), "the programs build");
+    let build = |options: &[&str]| {
+        Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--release", "--target-dir"])
+            .arg(&target)
+            .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")])
+            .args(options)
+            .status()
+            .expect("cargo starts")
+            .success()
+    };
+    assert!(build(&[]), "the programs build");
+    let mut allocators = &ALLOCATORS[..];
+    if !build(&["--features=c"]) {
+        allocators = &ALLOCATORS[..4];
+        println!("mimalloc and jemalloc are left out, since they can't be built here");
+    }
     let programs = target.join("release");
 
-    println!("time as a ratio to glibc's, median of {runs} runs (quartiles); peak / bytes alive; calls of the kernel");
+    println!(
+        "time in ms, and as a ratio to glibc's, median of {runs} runs (quartiles); peak / bytes alive; calls of the kernel"
+    );
+    let mark = |over: bool| if over { '!' } else { ' ' };
     let bar = progress(CASES.len() * (runs + 3));
-    for (case, count, title) in CASES {
+    for (case, count, title, time_goal, peak_goal) in CASES {
         bar.set_message(case);
         let alive = run(&programs, "alive", case, count)[2];
-        let mut seconds = vec![vec![]; ALLOCATORS.len()];
-        let mut peaks = vec![vec![]; ALLOCATORS.len()];
-        for _ in 0..runs {
-            for (n, allocator) in ALLOCATORS.iter().enumerate() {
+        let mut seconds = vec![vec![]; allocators.len()];
+        let mut peaks = vec![vec![]; allocators.len()];
+        for turn in 0..runs {
+            // In turn from the first to the last and back, so that none is always after the same one.
+            let mut order: Vec<_> = (0..allocators.len()).collect();
+            if turn % 2 == 1 {
+                order.reverse();
+            }
+            for n in order {
+                let allocator = allocators[n];
                 let figures = run(&programs, allocator, case, count);
                 seconds[n].push(figures[0]);
                 peaks[n].push(figures[1] / alive);
@@ -87,34 +109,35 @@ fn main() -> Result<(), lexopt::Error> {
         }
         let (tenth, tenth_runs): (Vec<f64>, usize) = (vec![], runs.min(5));
         let tenth = (0..tenth_runs).fold(tenth, |mut all, _| {
-            all.push(run(&programs, ALLOCATORS[0], case, count / 10)[0]);
+            all.push(run(&programs, allocators[0], case, count / 10)[0]);
             all
         });
         bar.inc(3);
 
-        let glibc_peak = Quartiles::of(peaks[1].clone()).median;
         let growth = Quartiles::of(seconds[0].clone()).median / Quartiles::of(tenth).median;
-        bar.suspend(|| println!("\n{title} (a tenth of it: 1/{growth:.1} of the time)"));
-        for (n, allocator) in ALLOCATORS.iter().enumerate() {
+        bar.suspend(|| {
+            println!("\n{title} (ten times a tenth of it: {growth:.1} times the time{})", mark(growth > GROWTH))
+        });
+        for (n, allocator) in allocators.iter().enumerate() {
             let ratio = Quartiles::of(seconds[n].iter().zip(&seconds[1]).map(|(own, glibc)| own / glibc).collect());
             let peak = Quartiles::of(peaks[n].clone()).median;
             let calls = calls(&programs, allocator, case, count).map_or("no strace".into(), |calls| calls.to_string());
-            let mark = |over: bool| if over && n == 0 { '!' } else { ' ' };
             bar.suspend(|| {
                 println!(
-                    "  {:<10}{:>6.2}{} ({:.2} to {:.2}){:>8.2}{}{calls:>10}",
-                    if n == 0 { "this heap" } else { allocator },
+                    "  {:<10}{:>7.1}{:>7.2}{} ({:.2} to {:.2}){:>8.2}{}{calls:>10}",
+                    allocator,
+                    Quartiles::of(seconds[n].clone()).median * 1000.0,
                     ratio.median,
-                    mark(ratio.median > TIME),
+                    mark(n == 0 && ratio.median > time_goal),
                     ratio.low,
                     ratio.high,
                     peak,
-                    mark(peak > PEAK && glibc_peak <= PEAK),
+                    mark(n == 0 && peak > peak_goal),
                 )
             });
         }
     }
     bar.finish_and_clear();
-    println!("\n! over the goal: {TIME:.2} of glibc's time, {PEAK} times the bytes alive where glibc manages that");
+    println!("\n! over the goal");
     Ok(())
 }

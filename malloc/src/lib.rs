@@ -97,11 +97,12 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: the caller has it from here, with this layout.
             return unsafe { self.large.lock().deallocate(block, layout) };
         };
-        // SAFETY: likewise. (If that isn't so, this finds out.)
-        if cfg!(debug_assertions)
-            && let Err(what) = unsafe { self.small.check(block, class) }
-        {
-            not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));
+        if cfg!(debug_assertions) {
+            // SAFETY: likewise. (If that isn't so, this finds out.)
+            let checked = unsafe { self.small.check(block, class) };
+            if let Err(what) = checked {
+                not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));
+            }
         }
         // SAFETY: as above.
         unsafe { self.small.deallocate(block, class, &self.large) }

@@ -142,3 +142,37 @@ fn aligns_to_more_than_a_page() {
         drop(blocks);
     }
 }
+
+#[test]
+fn keeps_what_is_in_a_block_across_all_sizes() {
+    for align in [1, 16, 256, 4096] {
+        let mut block = Block::new(Layout::from_size_align(1, align).unwrap(), 1, false);
+        // Up through every small size, across the border to the large ones, and back down.
+        for size in (1..1100).chain([5000, 1 << 20, 5000]).chain((1..1100).rev()) {
+            block.resize(size);
+            block.fill = size as u8;
+            block.bytes().fill(size as u8);
+        }
+    }
+}
+
+/// The program `misuse` does one thing wrong and is told what.
+#[test]
+#[cfg(debug_assertions)]
+fn a_debug_build_knows_what_is_no_block() {
+    for (mistake, message) in [
+        ("twice", "48 bytes: it is free already"),
+        ("inside", "48 bytes: no block starts there"),
+        ("never", "48 bytes: no block starts there"),
+        ("size", "40 bytes: its run has blocks of another size"),
+        ("large", "48 bytes: it is in no run of small blocks"),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_misuse")).arg(mistake).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            stderr.lines().any(|line| line.starts_with("freed 0x") && line.ends_with(message)),
+            "{mistake}: {stderr}"
+        );
+        assert!(!output.status.success(), "{mistake}");
+    }
+}

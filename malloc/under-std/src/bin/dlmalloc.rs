@@ -66,7 +66,8 @@ unsafe impl GlobalAlloc for Heap {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap(Spinlock::new(dlmalloc::Dlmalloc::new_with_allocator(Break(Spinlock::new(BreakRegion::new())))));
+static HEAP: Heap =
+    Heap(Spinlock::new(dlmalloc::Dlmalloc::new_with_allocator(Break(Spinlock::new(BreakRegion::new())))));
 
 fn main() {
     under_std::main();

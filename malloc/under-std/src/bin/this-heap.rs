@@ -1,4 +1,4 @@
-//! `program_break_malloc::Heap`, which is talc on the program break.
+//! `program_break_malloc::Heap`.
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 

@@ -1,0 +1,26 @@
+//! Frees what is no block, in one of several ways, for the tests.
+use program_break_malloc::Heap;
+use std::alloc::{GlobalAlloc, Layout};
+
+static HEAP: Heap = Heap::new();
+
+fn main() {
+    let mistake = std::env::args().nth(1).expect("MISTAKE");
+    let layout = Layout::new::<[u64; 6]>();
+    // SAFETY: the blocks are from there. Only the last call, which ends the program, is wrong.
+    unsafe {
+        let (block, other) = (HEAP.alloc(layout), HEAP.alloc(layout));
+        let (wrong, layout) = match &*mistake {
+            "twice" => {
+                HEAP.dealloc(other, layout);
+                (other, layout)
+            }
+            "inside" => (block.wrapping_add(8), layout),
+            "never" => (other.wrapping_add(48), layout),
+            "size" => (block, Layout::new::<[u64; 5]>()),
+            "large" => (HEAP.alloc(Layout::new::<[u64; 100_000]>()), layout),
+            other => panic!("no mistake is called {other}"),
+        };
+        HEAP.dealloc(wrong, layout);
+    }
+}

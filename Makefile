@@ -56,7 +56,8 @@ layout: tools ## let a process draw its own virtual memory
 	cargo run --bin layout
 
 malloc: tools ## see Box, Vec and BTreeMap move the program break
-	cargo run -p program-break-malloc
+	cargo run -p program-break-malloc --bin bump
+	cargo run -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup

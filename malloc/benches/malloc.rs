@@ -1,5 +1,5 @@
-//! The same work on this project's heap, on glibc's malloc, on two other allocators that have the same source of memory,
-//! and on two that are written in C: `cargo bench --bench malloc [-- --runs N]`.
+//! The same work on this project's heap, on glibc's malloc, on two other allocators that have the same source of
+//! memory, and on two that are written in C: `cargo bench --bench malloc [-- --runs N]`.
 //!
 //! Each case is run in a process of its own, all allocators in turn, and again. Time is the ratio to glibc's in the
 //! same turn, as the median of all turns with the quartiles; peak is what the process grew by, against the most bytes
@@ -90,7 +90,7 @@ fn main() -> Result<(), lexopt::Error> {
     let programs = target.join("release");
 
     println!(
-        "time in ms, and as a ratio to glibc's, median of {runs} runs (quartiles); peak / bytes alive; calls of the kernel"
+        "time in ms, and as a ratio to glibc's, medians of {runs} runs (quartiles); peak / bytes alive; system calls"
     );
     let mark = |over: bool| if over { '!' } else { ' ' };
     let bar = progress(CASES.len() * runs);

@@ -1,4 +1,5 @@
-//! Getting the memory: moves the program break up when there is no room left, and down when the top of the heap is free.
+//! Getting the memory: moves the program break up when there is no room left, and down when the top of the heap is
+//! free.
 
 use core::ptr::null_mut;
 use program_break::{current_break, move_break};
@@ -18,8 +19,8 @@ pub(crate) const MIN_GROWTH: usize = 64 * 1024;
 const MIN_TRIM: usize = 128 * 1024;
 const MAX_TRIM: usize = 1024 * 1024;
 
-/// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place of
-/// 4 KiB.
+/// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place
+/// of 4 KiB.
 const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -49,8 +50,8 @@ impl BreakRegion {
         BreakRegion { end: null_mut(), size: 0, calls: 0, trim_threshold: MIN_TRIM, is_trimmed: false }
     }
 
-    /// Moves the break up, by `bytes` at the least. Returns where the new memory starts and ends. It continues the memory
-    /// before if it starts where that ended.
+    /// Moves the break up, by `bytes` at the least. Returns where the new memory starts and ends. It continues the
+    /// memory before if it starts where that ended.
     ///
     /// # Errors
     ///

@@ -83,8 +83,8 @@ struct TalcSource {
     /// The end of the heap that ends where the region does, once there is one. (There are others below it if somebody
     /// else has moved the break in between.)
     top: Option<NonNull<u8>>,
-    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but for
-    /// talc's note at the very end, which is no part of any block.
+    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but
+    /// for talc's note at the very end, which is no part of any block.
     zeroed_from: usize,
 }
 

@@ -33,8 +33,9 @@ use small::{Small, class_of};
 
 /// A global allocator on the program break.
 ///
-/// Threads share it: each size of small blocks has a spin lock, and so have the large blocks. Out of memory is an error, as in `try_reserve`; where Rust can't return one,
-/// the program panics: a message with the number of bytes, and exit status 70.
+/// Threads share it: each size of small blocks has a spin lock, and so have the large blocks. Out of memory is an
+/// error, as in `try_reserve`; where Rust can't return one, the program panics: a message with the number of bytes, and
+/// exit status 70.
 ///
 /// In a debug build, a program that frees a small block that isn't one (an address inside of a block, a block that is
 /// free already, another size) panics and ends.

@@ -17,8 +17,8 @@
 //! - Block number n starts n times its size from the start of the run, so it is aligned as far as its size allows. The
 //!   blocks that the header covers don't exist, and the last word is the large heap's own.
 //! - A block has no header. The start of its run, and so the header, is its address rounded down to 64 KiB.
-//! - Free blocks form a list: each has the address of the next one in its first bytes. The part above `unused` has never
-//!   been used, so the kernel needn't have mapped it.
+//! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
+//!   never been used, so the kernel needn't have mapped it.
 //! - The runs of one size that have room form a list too. A run without a block in use goes back to the large heap, but
 //!   for one, the spare, so that a program that makes and drops one block over and over doesn't get a run each time.
 
@@ -66,8 +66,8 @@ const CLASSES: [u8; MAX / 8 + 1] = {
 /// Returns the place in [`SIZES`] for blocks of this layout. None if they aren't small.
 #[inline]
 pub(crate) fn class_of(layout: Layout) -> Option<usize> {
-    // The mask rounds up to a multiple of the alignment. An alignment above `MAX` makes the result larger than that, and
-    // neither overflows, as `Layout` guarantees.
+    // The mask rounds up to a multiple of the alignment. An alignment above `MAX` makes the result larger than that,
+    // and neither overflows, as `Layout` guarantees.
     let size = (layout.size() + layout.align() - 1) & !(layout.align() - 1);
     if size <= MAX { Some(CLASSES[size.div_ceil(8)].into()) } else { None }
 }

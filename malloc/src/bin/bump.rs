@@ -1,7 +1,7 @@
 //! From four bytes to a `Vec`: the smallest allocator on the program break.
 //!
-//! It moves the break up by whole pages and hands out what lies below it, block after block. It never takes a block back.
-//! A `Vec` that grows leaves its old blocks behind, so this is for programs that allocate little or end soon.
+//! It moves the break up by whole pages and hands out what lies below it, block after block. It never takes a block
+//! back. A `Vec` that grows leaves its old blocks behind, so this is for programs that allocate little or end soon.
 //! [`program_break_malloc::Heap`] does the rest.
 #![no_std]
 #![no_main]

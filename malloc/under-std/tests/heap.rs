@@ -156,6 +156,18 @@ fn keeps_what_is_in_a_block_across_all_sizes() {
     }
 }
 
+#[test]
+fn fills_a_run_to_its_end() {
+    for size in (8..=1024).step_by(8) {
+        let layout = Layout::from_size_align(size, 1 << size.trailing_zeros()).unwrap();
+        let mut blocks: Vec<_> = (0..150_000 / size).map(|n| Block::new(layout, n as u8, false)).collect();
+        // Give some back and get them again, so that all runs are full again.
+        blocks.retain(|block| block.fill % 3 > 0);
+        blocks.extend((0..50_000 / size).map(|n| Block::new(layout, n as u8, true)));
+        blocks.iter_mut().for_each(Block::check);
+    }
+}
+
 /// The program `misuse` does one thing wrong and is told what.
 #[test]
 #[cfg(debug_assertions)]

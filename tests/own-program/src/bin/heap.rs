@@ -1,4 +1,5 @@
-//! Millions of random steps on the heap, with the contents checked; a limit reached in the middle; somebody else's break.
+//! Millions of random steps on the heap, with the contents checked; a limit reached in the middle; somebody else's
+//! break.
 #![no_std]
 #![no_main]
 
@@ -88,6 +89,21 @@ extern "C" fn main() -> ! {
     check(&alloc::vec![0; 2500], 0);
     let start = start as usize;
     let mut random = Random(SEED);
+
+    // The first small blocks lie above a large one, and are freed last.
+    let mut most = 0;
+    for order in 0..3 {
+        let large: Vec<u8> = Vec::with_capacity(8 << 20);
+        let mut blocks: Vec<_> = (0..20_000).map(|_| alloc::boxed::Box::new([1_u8; 48])).collect();
+        drop(large);
+        while !blocks.is_empty() {
+            blocks.swap_remove([0, blocks.len() - 1, random.below(blocks.len())][order]);
+        }
+        drop(blocks);
+        most = most.max(moved(start));
+    }
+    let _ = writeln!(out, "kept {most}");
+
     steps(if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 }, &mut random);
     let _ = writeln!(out, "kept {}", moved(start));
 

@@ -13,20 +13,22 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with all general registers zeroed and rsp at a multiple of 16 (ABI,
-/// 3.4.1). A function expects rsp at such a multiple before the call that pushes its return address (3.2.2).
+/// Defines `_start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1). A function expects that before
+/// the call that pushes its return address (3.2.2). The kernel has also zeroed all other general registers, so rbp ends
+/// the chain of frames, but no ABI says that it does.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
     ($main:path) => {
-        // Naked: the compiler adds no instruction to these, so the stack at the `call` is as they leave it.
+        // Naked: the compiler adds no instruction to these, so the stack at the `call` is as the kernel leaves it.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
             core::arch::naked_asm!(
-                "push 0",      // a return address of 0, where a debugger's backtrace ends
-                "push 0",      // keeps rsp at a multiple of 16
-                "call {main}", // never returns
+                ".cfi_startproc",     // for debuggers:
+                ".cfi_undefined rip", // no return address, so a backtrace ends here
+                "call {main}",        // never returns
+                ".cfi_endproc",
                 main = sym $main,
             )
         }

@@ -217,6 +217,10 @@ fn main() -> Result<(), lexopt::Error> {
         match argument {
             lexopt::Arg::Long("runs") => runs = lexopt::ValueExt::parse(&parser.value()?)?,
             lexopt::Arg::Long("json") => as_json = true,
+            lexopt::Arg::Long("help") => {
+                println!("cargo bench --bench startup [-- [--json] [--runs N]]");
+                return Ok(());
+            }
             lexopt::Arg::Long("bench") => {} // cargo's
             other => return Err(other.unexpected()),
         }

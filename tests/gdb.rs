@@ -71,7 +71,7 @@ const STORY: [&str; 9] = [
 
 #[test]
 fn next_walks_through_the_story() {
-    let (output, printed) = gdb_with(&[], &[&["break _start", "run"][..], &["next"; 14]].concat(), |_| ());
+    let (output, printed) = gdb_with(&[], &[&["break alloc::main", "run"][..], &["next"; 14]].concat(), |_| ());
     assert_in_order(&main_rs(&output), &STORY);
     assert_eq!(printed, "HI\n", "{output}");
     assert!(output.contains("exited normally"), "{output}");
@@ -212,7 +212,7 @@ fn the_tour_draws_what_is_there() {
             if program_break > start {
                 let heap = stop.maps["[heap]"];
                 assert_eq!((stop.edge("heap start"), stop.edge("end of the page")), heap, "{}", stop.text);
-                assert_eq!(heap, (start, start + 4096));
+                assert_eq!(heap.0, start);
             } else {
                 assert!(!stop.maps.contains_key("[heap]"));
                 assert!(stop.edges.iter().all(|edge| edge.1 != "heap start"), "{}", stop.text);
@@ -232,11 +232,15 @@ fn the_tour_draws_what_is_there() {
         assert!(stops[1].text.contains("00 00 00 00"), "new memory is zeroed: {}", stops[1].text);
         assert!(output.contains("\nThe end\n"), "{output}");
         assert_eq!(random == "on", start > stops[0].maps[&*alloc].1, "randomised, there is a gap below the heap");
-        assert!(stops[1].text.contains("not asked for, 4,092 bytes") && stops[1].text.contains("heap, 4 bytes"));
+        let (_, page_end) = stops[1].maps["[heap]"];
+        let thousands = |bytes: u64| format!("{},{:03} bytes", bytes / 1000, bytes % 1000);
+        let says = |words: &str| assert!(stops[1].text.contains(words), "not {words}: {}", stops[1].text);
+        says("heap, 4 bytes");
+        says(&format!("whole pages of {}", thousands(page_end - start)));
         let (stack, edges) = (stops[1].maps["[stack]"], &stops[1].edges);
-        assert!(stops[1].text.contains(&format!("stack, {} KiB", (stack.1 - stack.0) / 1024)), "{}", stops[1].text);
-        assert!(stops[1].text.contains("the gap, 128 TiB") && edges[1].0 - edges[2].0 > 127 << 40);
-        assert!(stops[1].text.contains("whole pages of 4,096 bytes"), "{}", stops[1].text);
+        says(&format!("stack, {} KiB", (stack.1 - stack.0) / 1024));
+        // To the nearest, since nearly all of it is empty.
+        says(&format!("the gap, {} TiB", (edges[1].0 - edges[2].0 + (1 << 39)) >> 40));
         // Each with no more than the lines that belong to it.
         let lines = [1, 2, 2, 2, 1];
         assert_eq!(stops.iter().map(|stop| main_rs(stop.text).len()).collect::<Vec<_>>(), lines, "{output}");

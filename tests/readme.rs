@@ -81,6 +81,30 @@ fn shows_a_stop_of_the_tour() {
 }
 
 #[test]
+fn agrees_with_the_page_of_all_figures() {
+    // The rows of a table, as cells by the heads of their columns.
+    let rows = |text: &'static str| -> Vec<Vec<(&str, &str)>> {
+        let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+        let mut lines =
+            text.lines().skip_while(|line| !line.starts_with("| | file")).take_while(|line| !line.is_empty());
+        let heads = cells(lines.next().unwrap());
+        lines.skip(1).map(|line| heads.iter().copied().zip(cells(line)).collect()).collect()
+    };
+    let all = rows(include_str!("../benches/README.md"));
+    let shown = rows(README);
+    assert!(shown.len() > 3, "{shown:?}");
+    for (n, row) in shown.iter().enumerate() {
+        let name = if n == 0 { "`alloc`, release" } else { row[0].1 };
+        let full = all.iter().find(|row| row[0].1 == name).unwrap_or_else(|| panic!("no row {name}"));
+        for (head, cell) in &row[1..] {
+            let (_, figure) = full.iter().find(|(name, _)| name == head).unwrap_or_else(|| panic!("no column {head}"));
+            // In the page with the quartiles.
+            assert_eq!(figure.split(" (").next().unwrap(), *cell, "{name}, {head}");
+        }
+    }
+}
+
+#[test]
 fn names_files_that_are_there() {
     for page in ["README.md", "CONTRIBUTING.md", "benches/README.md", "malloc/README.md"] {
         let path = std::path::Path::new(ROOT).join(page);

@@ -65,6 +65,10 @@ fn main() -> Result<(), lexopt::Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("runs") => runs = lexopt::ValueExt::parse(&parser.value()?)?,
+            lexopt::Arg::Long("help") => {
+                println!("cargo bench -p program-break-malloc [-- --runs N]");
+                return Ok(());
+            }
             lexopt::Arg::Long("bench") => {} // cargo's
             other => return Err(other.unexpected()),
         }

@@ -63,8 +63,8 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
 }
 
-/// Returns whether to draw with more than ASCII: not if the locale is called `C` or `POSIX`, as it also is without a name,
-/// and not if the environment, which has the name, can't be read.
+/// Returns whether to draw with more than ASCII: not in the locale `C` or `POSIX`, nor if none is named, nor if the
+/// environment, which has the name, can't be read.
 pub fn is_unicode(buffer: &mut [u8]) -> bool {
     let Ok(environment) = read(c"/proc/self/environ", buffer) else { return false };
     // The first of these that is set, and not empty (man 7 locale).

@@ -13,9 +13,9 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1). A function expects that before
-/// the call that pushes its return address (3.2.2). The kernel has also zeroed all other general registers, so rbp ends
-/// the chain of frames, but no ABI says that it does.
+/// Defines `_start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), where a function expects it
+/// before the call that pushes its return address (3.2.2). The kernel has also zeroed all other general registers, so
+/// rbp ends the chain of frames, but no ABI says that it does.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {

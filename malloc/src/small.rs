@@ -19,7 +19,8 @@
 //! - A block has no header. The start of its run, and so the header, is its address rounded down to 64 KiB.
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
 //!   never been used, so the kernel needn't have mapped it.
-//! - The runs of one size that have room form a list too. A run without a block in use goes back to the large heap, but
+//! - The runs of one size that have room form a list too. There are several sets of such lists, so that threads rarely
+//!   wait for each other. A run without a block in use goes back to the large heap, but
 //!   for one, the spare, so that a program that makes and drops one block over and over doesn't get a run each time.
 
 use crate::large::Large;
@@ -88,6 +89,8 @@ struct Run {
     unused: u32,
     /// How many blocks are in use.
     used: u32,
+    /// The set that it belongs to.
+    set: usize,
     /// The place of the blocks' size in [`SIZES`].
     class: usize,
     /// The run itself: what has this at a multiple of 64 KiB is a run.
@@ -100,14 +103,17 @@ impl Run {
     }
 }
 
-/// The heap for small blocks. Each size has a lock of its own, so threads that use different sizes don't wait for each
-/// other.
+/// How many sets of runs there are, a power of two. Threads that use different sets don't wait for each other.
+const SETS: usize = 8;
+
+/// The heap for small blocks. A block goes back to the set that it is from, whichever thread frees it.
 pub(crate) struct Small {
-    classes: [Lock<Class>; SIZES.len()],
+    /// Each has all sizes.
+    sets: [[Lock<Class>; SIZES.len()]; SETS],
     empty: Lock<Empty>,
 }
 
-/// The blocks of one size, on a cache line of their own.
+/// The blocks of one size in one set, on a cache line of their own.
 #[repr(align(64))]
 struct Class {
     /// The first run that has room.
@@ -130,7 +136,7 @@ impl Small {
     /// A heap without runs.
     pub const fn new() -> Self {
         Small {
-            classes: [const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()],
+            sets: [const { [const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()] }; SETS],
             empty: Lock::new(Empty { others: 0, spare: null_mut() }),
         }
     }
@@ -138,10 +144,11 @@ impl Small {
     /// Returns a block. If that takes a new run, it is from `large`. None if there is none.
     #[inline]
     pub fn allocate(&self, class: usize, large: &Lock<Large>) -> Option<NonNull<u8>> {
-        let mut list = self.classes[class].lock();
+        let set = set_of_thread();
+        let mut list = self.sets[set][class].lock();
         if list.runs.is_null() {
             // SAFETY: the run is new.
-            unsafe { list.link(self.empty.lock().get_run(class, large)?) };
+            unsafe { list.link(self.empty.lock().get_run(set, class, large)?) };
         }
         let run = list.runs;
         // SAFETY: the runs in the lists are this heap's, with a header, and have room: so if no block is free, one more
@@ -169,16 +176,14 @@ impl Small {
     /// The block is from here, with this class, and isn't used again.
     #[inline]
     pub unsafe fn deallocate(&self, block: *mut u8, class: usize, large: &Lock<Large>) {
-        let mut list = self.classes[class].lock();
         let run = run_of(block);
-        let block: *mut Block = block.cast();
-        // SAFETY: a block that is in use is in a run, and has room for an address.
+        // SAFETY: a block that is in use is in a run, and has room for an address. The run stays in its set.
         unsafe {
+            let mut list = self.sets[(*run).set][class].lock();
             if (*run).is_full() {
                 list.link(run);
             }
-            block.write(Block { next: (*run).free });
-            (*run).free = block;
+            block.cast::<Block>().write(Block { next: replace(&mut (*run).free, block.cast()) });
             (*run).used -= 1;
             if (*run).used == 0 {
                 list.unlink(run);
@@ -193,13 +198,13 @@ impl Small {
     ///
     /// What is at the start of its run can be read.
     pub unsafe fn check(&self, block: *mut u8, class: usize) -> Result<(), &'static str> {
-        let _list = self.classes[class].lock();
         let run = run_of(block);
         // SAFETY: as the caller says, and what has its own address there is a run.
         unsafe {
             if (*run).this != run {
                 return Err("it is in no run of small blocks");
             }
+            let _list = self.sets[(*run).set][class].lock();
             let (size, offset) = (SIZES[class] as usize, block.addr() - run.addr());
             if (*run).class != class {
                 return Err("its run has blocks of another size");
@@ -226,16 +231,14 @@ impl Class {
     ///
     /// The run is of this class, and not in the list.
     unsafe fn link(&mut self, run: *mut Run) {
-        let next = self.runs;
         // SAFETY: the runs in the lists are this heap's, with a header.
         unsafe {
-            (*run).next = next;
+            (*run).next = replace(&mut self.runs, run);
             (*run).previous = null_mut();
-            if !next.is_null() {
-                (*next).previous = run;
+            if let Some(next) = (*run).next.as_mut() {
+                next.previous = run;
             }
         }
-        self.runs = run;
     }
 
     /// Takes a run out of the list.
@@ -247,13 +250,12 @@ impl Class {
         // SAFETY: the runs in the lists are this heap's, with a header.
         unsafe {
             let (next, previous) = ((*run).next, (*run).previous);
-            if !next.is_null() {
-                (*next).previous = previous;
+            if let Some(next) = next.as_mut() {
+                next.previous = previous;
             }
-            if previous.is_null() {
-                self.runs = next;
-            } else {
-                (*previous).next = next;
+            match previous.as_mut() {
+                Some(previous) => previous.next = next,
+                None => self.runs = next,
             }
         }
     }
@@ -262,7 +264,7 @@ impl Class {
 impl Empty {
     /// Returns the spare, or a new run, for blocks of a class.
     #[cold]
-    fn get_run(&mut self, class: usize, large: &Lock<Large>) -> Option<*mut Run> {
+    fn get_run(&mut self, set: usize, class: usize, large: &Lock<Large>) -> Option<*mut Run> {
         let mut run = replace(&mut self.spare, null_mut());
         if run.is_null() {
             // SAFETY: its size isn't 0.
@@ -271,7 +273,7 @@ impl Empty {
         self.others += 1;
         let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
         let header =
-            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, class, this: run };
+            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, set, class, this: run };
         // SAFETY: nothing else is in a run that is new, or that was the spare.
         unsafe { run.write(header) };
         Some(run)
@@ -309,6 +311,15 @@ unsafe fn give_back(run: *mut Run, large: &Lock<Large>) {
         (*run).this = null_mut();
         large.lock().deallocate(run.cast(), RUN_LAYOUT);
     }
+}
+
+/// Returns the set that the calling thread takes new blocks from. `core` can't tell threads apart, but each has a stack
+/// of its own. So this is a hash of the stack's address, in units of 2 MiB. (The factor is 2 to the power of 64 divided
+/// by the golden ratio. It spreads neighbours.) Nothing depends on the result being the same each time.
+#[inline]
+fn set_of_thread() -> usize {
+    let on_stack = 0_u8;
+    (((&raw const on_stack).addr() >> 21).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> (usize::BITS - SETS.ilog2())
 }
 
 /// The run that a block is in.

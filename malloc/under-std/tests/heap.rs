@@ -14,6 +14,9 @@ struct Block {
     fill: u8,
 }
 
+// SAFETY: the heap is for all threads.
+unsafe impl Send for Block {}
+
 impl Block {
     fn new(layout: Layout, fill: u8, zeroed: bool) -> Block {
         // SAFETY: the size isn't 0.
@@ -115,6 +118,29 @@ proptest! {
             }
         });
     }
+}
+
+#[test]
+fn another_thread_may_free_them() {
+    let (sender, receiver) = std::sync::mpsc::channel::<Vec<Block>>();
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let layouts = (1..1100).step_by(7).map(|size| Layout::from_size_align(size, 1).unwrap());
+                    sender.send(layouts.map(|layout| Block::new(layout, number + round, false)).collect()).unwrap();
+                }
+            });
+        }
+        drop(sender);
+        // The last thread frees them and takes others, while the first ones go on.
+        let mut kept = vec![];
+        for mut blocks in receiver {
+            kept.extend(blocks.drain(..50));
+            kept.truncate(1000);
+        }
+    });
 }
 
 #[test]

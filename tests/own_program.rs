@@ -4,9 +4,9 @@ mod common;
 
 use common::own_program::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
 use common::*;
-use object::Endianness;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection};
 use std::path::Path;
 use std::process::Command;
 
@@ -35,6 +35,9 @@ fn places_data_apart_from_the_text() {
             assert_eq!(pages.len(), 2, "{name}, {profile}: {pages:x?}");
             assert_eq!((pages[0].0, pages[1].0), (PF_R | PF_X, PF_R | PF_W), "{name}, {profile}");
             assert!(pages[0].2 < pages[1].1, "a page that both need, {name}, {profile}: {pages:x?}");
+            for section in file.sections().filter(|section| section.address() > 0) {
+                assert_eq!(section.address() % section.align(), 0, "{name}, {profile}: {:?}", section.name());
+            }
             assert_ended(&run(&mut Command::new(program)), "", "", 42);
         }
     }

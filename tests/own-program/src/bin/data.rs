@@ -6,9 +6,13 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 program_break::entry!(main);
 
-static COUNT: AtomicI32 = AtomicI32::new(41);
+#[repr(align(8192))]
+struct Aligned(AtomicI32);
+
+static COUNT: Aligned = Aligned(AtomicI32::new(41));
 
 extern "C" fn main() -> ! {
-    COUNT.fetch_add(1, Relaxed);
-    program_break::exit(COUNT.load(Relaxed))
+    let Aligned(count) = &COUNT;
+    count.fetch_add(1, Relaxed);
+    program_break::exit(count.load(Relaxed))
 }

@@ -6,12 +6,16 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 program_break::entry!(main);
 
-static COUNTS: [AtomicI32; 10_000] = [const { AtomicI32::new(0) }; 10_000];
+#[repr(align(8192))]
+struct Aligned([AtomicI32; 10_000]);
+
+static COUNTS: Aligned = Aligned([const { AtomicI32::new(0) }; 10_000]);
 
 extern "C" fn main() -> ! {
-    for count in &COUNTS {
+    let Aligned(counts) = &COUNTS;
+    for count in counts {
         count.fetch_add(1, Relaxed);
     }
-    let sum: i32 = COUNTS.iter().map(|count| count.load(Relaxed)).sum();
+    let sum: i32 = counts.iter().map(|count| count.load(Relaxed)).sum();
     program_break::exit(sum - 9_958)
 }

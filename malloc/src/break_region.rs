@@ -14,10 +14,10 @@ pub(crate) const GRAIN: usize = 64 * 1024;
 pub(crate) const MIN_GROWTH: usize = 64 * 1024;
 
 /// The trim threshold is how much free memory at the top of the heap is worth a system call, in bytes. This is where it
-/// starts. Each time that the break moves up again after it moved down, the threshold doubles, up to the maximum: a
-/// program that makes and drops one block over and over soon makes no more system calls.
-const MIN_TRIM: usize = 128 * 1024;
-const MAX_TRIM: usize = 1024 * 1024;
+/// starts. Each time that the break moves up again after it moved down, the threshold doubles, but not more than
+/// [`MAX_DOUBLED`] times: a program that makes and drops one block over and over soon makes no more system calls.
+const TRIM_THRESHOLD: usize = 128 * 1024;
+const MAX_DOUBLED: u32 = 3;
 
 /// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place
 /// of 4 KiB.
@@ -36,7 +36,8 @@ pub struct BreakRegion {
     size: usize,
     /// How often it has called `brk`.
     calls: usize,
-    trim_threshold: usize,
+    /// How often the trim threshold has doubled.
+    doubled: u32,
     /// Whether the last move was down.
     is_trimmed: bool,
 }
@@ -47,7 +48,7 @@ unsafe impl Send for BreakRegion {}
 impl BreakRegion {
     /// A region that has no memory yet.
     pub const fn new() -> Self {
-        BreakRegion { end: null_mut(), size: 0, calls: 0, trim_threshold: MIN_TRIM, is_trimmed: false }
+        BreakRegion { end: null_mut(), size: 0, calls: 0, doubled: 0, is_trimmed: false }
     }
 
     /// Moves the break up, by `bytes` at the least. Returns where the new memory starts and ends. It continues the
@@ -79,7 +80,7 @@ impl BreakRegion {
                     prefer_huge_pages(start, end);
                 }
                 if self.is_trimmed {
-                    self.trim_threshold = (2 * self.trim_threshold).min(MAX_TRIM);
+                    self.doubled = (self.doubled + 1).min(MAX_DOUBLED);
                     self.is_trimmed = false;
                 }
                 self.size += end.addr() - start.addr();
@@ -127,7 +128,7 @@ impl BreakRegion {
 
     /// Whether so many free bytes at the top are worth a system call.
     pub(crate) fn should_trim(&self, free: usize) -> bool {
-        free >= self.trim_threshold + self.size / 8
+        free >= (TRIM_THRESHOLD << self.doubled) + self.size / 8
     }
 }
 

@@ -108,13 +108,15 @@ const SETS: usize = 8;
 
 /// The heap for small blocks. A block goes back to the set that it is from, whichever thread frees it.
 pub(crate) struct Small {
-    /// Each has all sizes.
-    sets: [[Lock<Class>; SIZES.len()]; SETS],
+    sets: [Set; SETS],
     empty: Lock<Empty>,
 }
 
-/// The blocks of one size in one set, on a cache line of their own.
+/// The blocks of all sizes, apart from those of other sets by a cache line.
 #[repr(align(64))]
+struct Set([Lock<Class>; SIZES.len()]);
+
+/// The blocks of one size.
 struct Class {
     /// The first run that has room.
     runs: *mut Run,
@@ -136,7 +138,7 @@ impl Small {
     /// A heap without runs.
     pub const fn new() -> Self {
         Small {
-            sets: [const { [const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()] }; SETS],
+            sets: [const { Set([const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()]) }; SETS],
             empty: Lock::new(Empty { others: 0, spare: null_mut() }),
         }
     }
@@ -145,7 +147,7 @@ impl Small {
     #[inline]
     pub fn allocate(&self, class: usize, large: &Lock<Large>) -> Option<NonNull<u8>> {
         let set = set_of_thread();
-        let mut list = self.sets[set][class].lock();
+        let mut list = self.sets[set].0[class].lock();
         if list.runs.is_null() {
             // SAFETY: the run is new.
             unsafe { list.link(self.empty.lock().get_run(set, class, large)?) };
@@ -179,7 +181,7 @@ impl Small {
         let run = run_of(block);
         // SAFETY: a block that is in use is in a run, and has room for an address. The run stays in its set.
         unsafe {
-            let mut list = self.sets[(*run).set][class].lock();
+            let mut list = self.sets[(*run).set].0[class].lock();
             if (*run).is_full() {
                 list.link(run);
             }
@@ -204,7 +206,7 @@ impl Small {
             if (*run).this != run {
                 return Err("it is in no run of small blocks");
             }
-            let _list = self.sets[(*run).set][class].lock();
+            let _list = self.sets[(*run).set].0[class].lock();
             let (size, offset) = (SIZES[class] as usize, block.addr() - run.addr());
             if (*run).class != class {
                 return Err("its run has blocks of another size");

@@ -26,11 +26,14 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// The memory between the program break as it was and as it is.
 ///
-/// Somebody else may move the break too (another allocator, a C library). So it is looked up each time, and memory that
-/// isn't right above this region is left alone. That can't be made safe against another *thread* which moves the break
-/// at the same moment: the kernel has no call that would.
+/// Somebody else may move the break too. So it is looked up each time, and memory that isn't right above this region is
+/// left alone. The others have to do the same. glibc's `sbrk` doesn't: it goes on from where it left the break, and
+/// takes away what was put there since. And nothing helps against another *thread* that moves the break at the same
+/// moment: the kernel has no call for that.
 #[derive(Debug)]
 pub struct BreakRegion {
+    /// Where it was when it got its first memory.
+    start: *mut u8,
     end: *mut u8,
     /// How many bytes it has.
     size: usize,
@@ -48,7 +51,7 @@ unsafe impl Send for BreakRegion {}
 impl BreakRegion {
     /// A region that has no memory yet.
     pub const fn new() -> Self {
-        BreakRegion { end: null_mut(), size: 0, calls: 0, doubled: 0, is_trimmed: false }
+        BreakRegion { start: null_mut(), end: null_mut(), size: 0, calls: 0, doubled: 0, is_trimmed: false }
     }
 
     /// Moves the break up, by `bytes` at the least. Returns where the new memory starts and ends. It continues the
@@ -85,6 +88,9 @@ impl BreakRegion {
                 }
                 self.size += end.addr() - start.addr();
                 self.end = end;
+                if self.start.is_null() {
+                    self.start = start;
+                }
                 return Some((start, end));
             }
         }
@@ -116,6 +122,11 @@ impl BreakRegion {
         self.end
     }
 
+    /// Whether there is memory at this address, of this region or of others who have moved the break.
+    pub(crate) fn contains(&self, address: *mut u8) -> bool {
+        (self.start..self.end).contains(&address)
+    }
+
     /// How many bytes it has.
     pub(crate) fn size(&self) -> usize {
         self.size
@@ -141,7 +152,9 @@ impl Default for BreakRegion {
 /// Asks the kernel to map the memory from `start` to `end` by the huge page, where a whole one fits.
 fn prefer_huge_pages(start: *mut u8, end: *mut u8) {
     const MADV_HUGEPAGE: usize = 14;
-    let start = start.addr().next_multiple_of(GRAIN);
+    // From 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge pages would have up to
+    // 512 MiB.
+    let start = start.addr().next_multiple_of(GRAIN) - 4096;
     // It is advice, so that the kernel refuses it (one that is built without huge pages does) changes nothing.
     // SAFETY: the call doesn't change what is in the memory.
     let _ = unsafe { syscall!(Sysno::madvise, start, end.addr() - start, MADV_HUGEPAGE) };

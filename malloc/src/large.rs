@@ -20,6 +20,11 @@ impl Large {
         self.0.source.region.calls()
     }
 
+    /// Whether there is memory at this address.
+    pub fn contains(&self, address: *mut u8) -> bool {
+        self.0.source.region.contains(address)
+    }
+
     /// How many bytes it has got from the kernel.
     pub fn size(&self) -> usize {
         self.0.source.region.size()

@@ -33,12 +33,17 @@ use small::{Small, class_of};
 
 /// A global allocator on the program break.
 ///
-/// Threads share it: each size of small blocks has a spin lock, and so have the large blocks. Out of memory is an
-/// error, as in `try_reserve`; where Rust can't return one, the program panics: a message with the number of bytes, and
-/// exit status 70.
+/// Threads may share it. Its locks are spin locks, so it is not for signal handlers, nor for the child of a `fork` in a
+/// program with threads.
+///
+/// Out of memory is an error, as in `try_reserve`. Where Rust can't return one, the program panics, with a message that
+/// has the number of bytes, and exit status 70. A small block that changes its size is moved, so `realloc` can fail
+/// even when it makes a block smaller.
 ///
 /// In a debug build, a program that frees a small block that isn't one (an address inside of a block, a block that is
 /// free already, another size) panics and ends.
+///
+/// It is for programs without a C library: see [`BreakRegion`].
 pub struct Heap {
     small: Small,
     large: Lock<Large>,
@@ -99,8 +104,12 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { self.large.lock().deallocate(block, layout) };
         };
         if cfg!(debug_assertions) {
-            // SAFETY: likewise. (If that isn't so, this finds out.)
-            let checked = unsafe { self.small.check(block, class) };
+            let checked = if self.large.lock().contains(block) {
+                // SAFETY: it is in memory of this heap.
+                unsafe { self.small.check(block, class) }
+            } else {
+                Err("it is not in this heap")
+            };
             if let Err(what) = checked {
                 not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));
             }

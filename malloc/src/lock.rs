@@ -17,7 +17,7 @@ pub(crate) struct Patience {
 impl Relax for Patience {
     #[cold]
     fn relax(&mut self) {
-        self.turns += 1;
+        self.turns = self.turns.saturating_add(1);
         if self.turns < 100 {
             spin_loop();
         } else {

@@ -54,8 +54,8 @@ extern "C" fn main() -> ! {
     last.print(&mut out, "the Box is dropped");
 
     let kept = last.program_break - start;
-    let _ = writeln!(out, "\n{kept} bytes stay with the heap: a table of free blocks, and a reserve below");
-    let _ = writeln!(out, "the break, so that the next small allocation needs no system call.");
+    let _ = writeln!(out, "\n{kept} bytes stay with the heap: a table of free blocks, room for small blocks,");
+    let _ = writeln!(out, "and a reserve below the break. So the next allocation needs no system call.");
     match out.result {
         Ok(()) => exit(0),
         failed => fail!(failed),

@@ -20,14 +20,17 @@
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
 //!   never been used, so the kernel needn't have mapped it.
 //! - The runs of one size that have room form a list too. There are several sets of such lists, so that threads rarely
-//!   wait for each other. A run without a block in use goes back to the large heap, but
-//!   for one, the spare, so that a program that makes and drops one block over and over doesn't get a run each time.
+//!   wait for each other. A run without a block in use goes back to the large heap, but for one, the spare, so that a
+//!   program that makes and drops one block over and over doesn't get a run each time.
+//! - Locks are taken in this order: that of a list, that of the empty runs, that of the large heap. So no two threads
+//!   wait for each other.
 
 use crate::large::Large;
 use crate::lock::Lock;
 use core::alloc::Layout;
+use core::iter::successors;
 use core::mem::replace;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::{NonNull, from_ref, null_mut, with_exposed_provenance_mut};
 
 /// The largest small size, in bytes.
 pub(crate) const MAX: usize = 1024;
@@ -35,8 +38,8 @@ pub(crate) const MAX: usize = 1024;
 /// The size of a run and its alignment, in bytes.
 const RUN: usize = 64 * 1024;
 
-/// When no block is in use and the heap is larger than this, in bytes, the spare goes back too. It could be at the top,
-/// and the rest of the heap below it.
+/// When no small block is in use and the heap is larger than this, in bytes, the spare goes back too. It could be at
+/// the top, and the rest of the heap below it.
 const SMALL_HEAP: usize = 256 * 1024;
 
 /// What a run is to the large heap. That has a word of its own behind each block, which makes it 64 KiB: so runs lie
@@ -93,8 +96,8 @@ struct Run {
     set: usize,
     /// The place of the blocks' size in [`SIZES`].
     class: usize,
-    /// The run itself: what has this at a multiple of 64 KiB is a run.
-    this: *mut Run,
+    /// The address of the run itself: what has this at a multiple of 64 KiB is a run.
+    this: usize,
 }
 
 impl Run {
@@ -198,28 +201,28 @@ impl Small {
     ///
     /// # Safety
     ///
-    /// What is at the start of its run can be read.
+    /// The block is in memory of this heap.
     pub unsafe fn check(&self, block: *mut u8, class: usize) -> Result<(), &'static str> {
         let run = run_of(block);
         // SAFETY: as the caller says, and what has its own address there is a run.
         unsafe {
-            if (*run).this != run {
+            if (*run).this != run.addr() {
                 return Err("it is in no run of small blocks");
             }
             let _list = self.sets[(*run).set].0[class].lock();
-            let (size, offset) = (SIZES[class] as usize, block.addr() - run.addr());
             if (*run).class != class {
                 return Err("its run has blocks of another size");
             }
-            if offset % size != 0 || offset < size_of::<Run>() || offset >= (*run).unused as usize {
+            let offset = block.addr() - run.addr();
+            if !offset.is_multiple_of(SIZES[class].into())
+                || offset < size_of::<Run>()
+                || offset >= (*run).unused as usize
+            {
                 return Err("no block starts there");
             }
-            let mut free = (*run).free;
-            while !free.is_null() {
-                if free.cast() == block {
-                    return Err("it is free already");
-                }
-                free = (*free).next;
+            let mut free = successors((*run).free.as_ref(), |free| free.next.as_ref());
+            if free.any(|free| from_ref(free).cast() == block) {
+                return Err("it is free already");
             }
         }
         Ok(())
@@ -274,8 +277,9 @@ impl Empty {
         }
         self.others += 1;
         let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
+        let this = run.expose_provenance();
         let header =
-            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, set, class, this: run };
+            Run { next: null_mut(), previous: null_mut(), free: null_mut(), unused, used: 0, set, class, this };
         // SAFETY: nothing else is in a run that is new, or that was the spare.
         unsafe { run.write(header) };
         Some(run)
@@ -310,7 +314,7 @@ impl Empty {
 unsafe fn give_back(run: *mut Run, large: &Lock<Large>) {
     // SAFETY: as the caller says.
     unsafe {
-        (*run).this = null_mut();
+        (*run).this = 0;
         large.lock().deallocate(run.cast(), RUN_LAYOUT);
     }
 }
@@ -324,8 +328,9 @@ fn set_of_thread() -> usize {
     (((&raw const on_stack).addr() >> 21).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> (usize::BITS - SETS.ilog2())
 }
 
-/// The run that a block is in.
+/// Returns the run that a block is in. (Its address is exposed, since a pointer to the block alone may not be used for
+/// anything beside the block.)
 #[inline]
 fn run_of(block: *mut u8) -> *mut Run {
-    block.map_addr(|address| address & !(RUN - 1)).cast()
+    with_exposed_provenance_mut(block.addr() & !(RUN - 1))
 }

@@ -16,7 +16,7 @@ fn program(name: &str) -> String {
 }
 
 /// The most that the heap keeps below the break when all is freed, in bytes (README).
-const RESERVE: usize = 5 << 18;
+const RESERVE: usize = 3 << 19;
 
 #[test]
 fn keeps_millions_of_blocks_apart_and_gives_their_memory_back() {
@@ -28,11 +28,11 @@ fn keeps_millions_of_blocks_apart_and_gives_their_memory_back() {
     let kept = |line: &str| line.strip_prefix("kept ").unwrap().parse::<usize>().unwrap();
     assert!(kept(lines[1]) <= RESERVE && kept(lines[2]) <= RESERVE, "{stdout}");
     let last = lines.last().unwrap();
-    assert!(kept(last) <= (1 << 20) + 2 * RESERVE, "{stdout}");
+    assert!(kept(last) <= (16 << 20) + 2 * RESERVE, "{stdout}");
     let told = lines[3..].iter().filter_map(|line| line.strip_suffix(" true")).collect::<Vec<_>>();
     let expected =
         ["grown in place", "few pages touched", "refused", "and on", "and as much as there is", "to the last"];
-    assert_eq!(told, [&expected[..], &["not in vain", "left alone", "apart"]].concat(), "{stdout}");
+    assert_eq!(told, [&expected[..], &["not in vain", "used again", "left alone", "apart"]].concat(), "{stdout}");
 }
 
 #[test]
@@ -74,8 +74,12 @@ fn moves_the_break_up_and_down_again() {
         assert_eq!(two[1].1 != 0, two[1].2 != 0, "{lines:#?}");
     }
     assert!(numbers[2].1 > 8_000_000, "a million numbers of eight bytes: {lines:#?}");
-    assert!(numbers[6].0 - numbers[0].0 < 256 * 1024, "the break is back down: {lines:#?}");
+    assert!(numbers[6].0 - numbers[0].0 < 448 * 1024, "the break is back down: {lines:#?}");
     assert!(lines[9].starts_with(&format!("{} bytes stay with the heap", numbers[6].0 - numbers[0].0)), "{lines:#?}");
+
+    // It moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
+    assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
+    assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
 
     // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
     let calls: usize = numbers.iter().map(|(_, _, calls)| calls).sum();

@@ -1,7 +1,7 @@
 //! From four bytes to a `Vec`: the smallest allocator on the program break.
 //!
-//! It moves the break up by whole pages and hands out what lies below it, block after block. It never takes a block
-//! back. A `Vec` that grows leaves its old blocks behind, so this is for programs that allocate little or end soon.
+//! It moves the break up and hands out what lies below it, block after block. It never takes a block back. A `Vec` that
+//! grows leaves its old blocks behind, so this is for programs that allocate little or end soon.
 //! [`program_break_malloc::Heap`] does the rest.
 #![no_std]
 #![no_main]
@@ -16,6 +16,9 @@ use core::fmt::Write;
 use core::ptr::null_mut;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{current_break, exit, fail, move_break};
+
+/// The break moves in steps of this many bytes, a page on most machines, so that not each block takes a system call.
+const STEP: usize = 4096;
 
 /// ```text
 ///    the heap:  | block | block |  | block | free      |
@@ -33,13 +36,17 @@ unsafe impl Sync for Bump {}
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get().is_null() {
-            self.end.set(current_break());
-            self.next.set(self.end.get());
+            let program_break = current_break();
+            if (program_break as isize) < 0 {
+                return null_mut(); // an error number, from a filter of system calls
+            }
+            self.end.set(program_break);
+            self.next.set(program_break);
         }
         let start = self.next.get().map_addr(|address| address.next_multiple_of(layout.align()));
         let end = start.wrapping_add(layout.size());
         if end > self.end.get() {
-            let new_break = end.map_addr(|address| address.next_multiple_of(4096));
+            let new_break = end.map_addr(|address| address.next_multiple_of(STEP));
             // SAFETY: the break moves up, so no memory is taken away.
             if unsafe { move_break(new_break) }.is_err() {
                 return null_mut();

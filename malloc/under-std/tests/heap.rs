@@ -201,6 +201,9 @@ fn a_debug_build_knows_what_is_no_block() {
     for (mistake, message) in [
         ("twice", "48 bytes: it is free already"),
         ("inside", "48 bytes: no block starts there"),
+        ("header", "48 bytes: no block starts there"),
+        ("elsewhere", "48 bytes: it is not in this heap"),
+        ("given-back", "48 bytes: it is in no run of small blocks"),
         ("never", "48 bytes: no block starts there"),
         ("size", "40 bytes: its run has blocks of another size"),
         ("large", "48 bytes: it is in no run of small blocks"),

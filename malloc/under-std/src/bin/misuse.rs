@@ -16,7 +16,17 @@ fn main() {
                 (other, layout)
             }
             "inside" => (block.wrapping_add(8), layout),
+            "header" => (block.map_addr(|address| address & !0xffff), layout),
             "never" => (other.wrapping_add(48), layout),
+            "elsewhere" => (Box::into_raw(Box::new([0_u64; 6])).cast(), layout),
+            // When all are freed, the last run goes back.
+            "given-back" => {
+                let blocks: Vec<_> = (0..3000).map(|_| HEAP.alloc(layout)).collect();
+                for freed in &blocks {
+                    HEAP.dealloc(*freed, layout);
+                }
+                (blocks[2999], layout)
+            }
             "size" => (block, Layout::new::<[u64; 5]>()),
             "large" => (HEAP.alloc(Layout::new::<[u64; 100_000]>()), layout),
             other => panic!("no mistake is called {other}"),

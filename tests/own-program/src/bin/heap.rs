@@ -168,8 +168,17 @@ extern "C" fn main() -> ! {
     limit(u64::MAX);
     drop((below, above));
 
-    // Somebody else moves the break up, and the heap leaves that alone.
-    let top: Vec<u8> = Vec::with_capacity(1 << 20);
+    // Blocks that are freed in full runs are used again.
+    let new = |_| Some(alloc::boxed::Box::new([1_u8; 48]));
+    let mut boxes: Vec<_> = (0..100_000).map(new).collect();
+    let before = current_break();
+    boxes.iter_mut().step_by(2).for_each(|one| *one = None);
+    boxes.iter_mut().step_by(2).for_each(|one| *one = new(0));
+    let _ = writeln!(out, "used again {}", current_break() == before);
+    drop(boxes);
+
+    // Somebody else moves the break up, and the heap leaves that alone. (More than it would keep at the most.)
+    let top = core::hint::black_box(Vec::<u8>::with_capacity(16 << 20));
     let foreign = current_break();
     // SAFETY: up, and then only these bytes are used.
     let bytes = unsafe {

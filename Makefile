@@ -56,6 +56,7 @@ layout: tools ## let a process draw its own virtual memory
 	cargo run --bin layout
 
 malloc: tools ## see Box, Vec and BTreeMap move the program break
+	cargo run --bin alloc
 	cargo run -p program-break-malloc --bin bump
 	cargo run -p program-break-malloc --bin malloc
 

@@ -15,6 +15,19 @@ fn program(name: &str) -> String {
     build(profile, &options).join(name).to_str().unwrap().to_string()
 }
 
+/// README.md shows these lines, with other numbers.
+#[track_caller]
+fn assert_shown(lines: &[&str]) {
+    let words = |line: &str| {
+        let words =
+            line.split_whitespace().filter(|word| !word.trim_start_matches(['+', '-']).starts_with(char::is_numeric));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let shown: Vec<_> = include_str!("../README.md").lines().map(words).collect();
+    let lines: Vec<_> = lines.iter().map(|line| words(line)).collect();
+    assert!(shown.windows(lines.len()).any(|shown| shown == lines), "not in README.md: {lines:#?}");
+}
+
 /// The most that the heap keeps below the break when all is freed, in bytes (README).
 const RESERVE: usize = 3 << 19;
 
@@ -57,6 +70,7 @@ fn moves_the_break_up_and_down_again() {
 
     let lines: Vec<_> = traced.stdout().lines().collect();
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+    assert_shown(&lines);
     // Each line ends with the break, how far it moved, and in how many calls.
     let numbers = lines[1..8].iter().map(|line| {
         let mut words = line.split_whitespace().rev();
@@ -114,6 +128,7 @@ fn bump_moves_the_break_up_only() {
     let lines: Vec<_> = lines.collect();
     let sizes: Vec<_> = lines.iter().map(|(size, _)| *size).collect();
     assert_eq!(sizes, [0, 4096, 8192, 24576, 24576], "{}", traced.stdout());
+    assert_shown(&traced.stdout().lines().collect::<Vec<_>>());
     for (size, end) in lines {
         assert!(end == breaks[0] + size && breaks.contains(&end), "{breaks:x?}\n{}", traced.stdout());
     }

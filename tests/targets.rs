@@ -158,10 +158,12 @@ fn the_other_programs_run() {
             assert!(pictures.contains(part), "{pictures}");
         }
 
-        let programs = target.build("malloc/Cargo.toml", "dev", &["--bin=malloc"]);
-        let output = run(&mut target.emulate(&programs.join("malloc")));
-        assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
-        assert!(String::from_utf8(output.stdout).unwrap().contains("a Vec of 1,000,000 numbers"));
+        let programs = target.build("malloc/Cargo.toml", "dev", &["--bin=bump", "--bin=malloc"]);
+        for (name, line) in [("bump", "a Vec of 1,000 numbers"), ("malloc", "a Vec of 1,000,000 numbers")] {
+            let output = run(&mut target.emulate(&programs.join(name)));
+            assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
+            assert!(String::from_utf8(output.stdout).unwrap().contains(line));
+        }
 
         let programs = target.build("tests/own-program/Cargo.toml", "release", &["--bins", "--features=malloc"]);
         assert_ended(&run(&mut target.emulate(&programs.join("own-program"))), "Hello\n", "", 0);

@@ -2,7 +2,8 @@
 
     gdb -q -nx -batch -x gdb/picture.py ./alloc        (what `make picture` does)
 
-The picture moves by CSS alone: each step has a fifth of the time. Who prefers reduced motion sees the third step.
+The picture moves by CSS alone: each step has a fifth of the time. A viewer who prefers reduced motion sees the third
+step.
 """
 
 import os
@@ -44,13 +45,13 @@ def record():
     gdb.execute("set disable-randomization on")
     process = Process()
     if not process.start():
-        raise gdb.GdbError("The program does not come to main.")
+        raise gdb.GdbError("The program did not reach main.")
     steps = []
     while events := process.advance():
         memory = Memory(process)
         steps += [(event, memory, process.heap()) for event in events]
     if [event.step for event, _, _ in steps] != list(STEPS):
-        raise gdb.GdbError("The program has not made the five steps.")
+        raise gdb.GdbError("The program did not go through the five steps.")
     return steps
 
 
@@ -173,8 +174,8 @@ def draw(steps):
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 508" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
-<desc id="desc">The memory of the program: at the bottom the program, above it the heap, which ends at the program
-break, then a very large gap, and the stack at the top. Five steps: {escape(description)}.</desc>
+<desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
+break, a very large gap, and the stack. The five steps are: {escape(description)}.</desc>
 <style>{svg.style}</style>
 <rect width="640" height="508" rx="8" class="ground"/>
 {chr(10).join(svg.body)}

@@ -20,7 +20,7 @@ REMARKS = {
     "up": "These bytes are ours. The kernel maps memory in whole pages of {page:,} bytes.",
     "store": "This takes no system call: the memory is ours, and a mov is enough.",
     "print": "The kernel has read these bytes from the heap and printed them: {printed}",
-    "down": "The page is gone, too. To use it now would be a segmentation fault.",
+    "down": "The page is gone, too. Using it now would cause a segmentation fault.",
     "failure": "The program reports this on standard error before it exits.",
 }
 NOTES = {"store": "changed", "print": "printed"}  # beside the heap
@@ -134,10 +134,10 @@ class Command(gdb.Command):
 class TourCommand(Command):
     """Go on to the next step of the program, and draw the memory then.
 
-Type it once, and then Enter alone for each further step. Each stop shows the
-lines of src/main.rs that were run, the system call with its result, and the
-memory. Any other command of gdb can come in between. After the end, the tour
-starts anew."""
+Type tour once, and then press Enter alone for each further step. Each stop
+shows the lines of src/main.rs that were run, the system call with its result,
+and the memory. You can type any other command of gdb in between. After the
+end, the tour starts again."""
 
     NAME = "tour"
 
@@ -223,6 +223,6 @@ PROCESS = Process(before_write)
 PICTURE = Picture(PROCESS)
 start()
 write_lines(
-    "This is ./alloc, before its first step. For the next one type tour, then Enter.",
-    "In between: memory, heap, any command of gdb. More about them: help user-defined",
+    "This is ./alloc, before its first step. To go on, type tour, and then Enter.",
+    "In between, type memory, heap or any gdb command. For help: help user-defined",
 )

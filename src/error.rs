@@ -67,7 +67,7 @@ fn report(name: &str, error: Error) -> i32 {
     }
 }
 
-/// Writes to standard error. If that fails too, nothing is left to report it with but the exit status.
+/// Writes to standard error. If that fails too, only the exit status reports the failure.
 #[inline(never)]
 fn write_error(text: &[u8]) {
     let _ = write_all(STDERR, text);
@@ -91,7 +91,7 @@ fn write_number(mut number: u32) {
 pub fn panic(name: &str, info: &PanicInfo) -> ! {
     // `Stderr` never fails.
     let _ = writeln!(Stderr, "{name}{info}");
-    // In whichever thread the panic is: `exit` ends only that one.
+    // Not `exit`, which would end only the thread that panicked.
     exit_group(EX_SOFTWARE)
 }
 

@@ -3,13 +3,13 @@
 //!
 //! There are three levels, and each calls only those before it:
 //!
-//! 1. `arch`: all that is assembly. The start of the program, and the raw system calls, which check nothing.
-//! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. What can fail returns a [`Result`].
+//! 1. `arch`: all the assembly, which is the start of the program and the raw system calls, which check nothing.
+//! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
 //! 3. [`entry!`] starts the program, [`fail!`] reports an [`Error`], [`exit`] ends the program.
 //!
-//! `alloc` is the program that they were made for. In a debug build, what it calls uses operators, casts and patterns
-//! in place of methods of `core`: those would be calls there, and gdb's `step` would enter code whose source it can't
-//! find.
+//! They were made for the program `alloc`. The functions that it calls use operators, casts and patterns in place of
+//! methods of `core`. In a debug build, such a method would be a call, and gdb's `step` would enter code whose source
+//! it can't find.
 //!
 //! # A program of your own
 //!

@@ -12,14 +12,14 @@ extern "C" fn main() -> ! {
     // Find the program break. Nothing is on the heap yet, so the heap ends where it starts.
     let heap_start = current_break();
 
-    // Allocate: ask the kernel to move the break up by four bytes. (As an isize, since an error from -4095 to -1 in
-    // place of the address doesn't overflow that.)
+    // Allocate: ask the kernel to move the break up by four bytes. (The sum is an isize so that it doesn't overflow if
+    // `heap_start` is an error number from -4095 to -1 instead of an address.)
     let heap_end = (heap_start as isize + 4) as *mut u8;
     // SAFETY: the break moves up, so this takes no memory away.
     let allocated = unsafe { move_break(heap_end) };
     let Ok(()) = allocated else { fail!(allocated) };
 
-    // The four bytes between the old break and the new one are ours. Store three letters and a zero there.
+    // The four bytes between the old break and the new one are ours. Store three characters and a zero there.
     // SAFETY: the kernel has just mapped them, readable, writable and zeroed, and nothing else refers to them.
     let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
     *heap = *b"HI\n\0";

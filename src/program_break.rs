@@ -1,12 +1,12 @@
-//! Level 2: the program break, the first address past the end of the heap. Where it is, and moving it.
+//! Level 2: how to find and move the program break, the first address past the end of the heap.
 
 use crate::{Error, arch};
 use core::ptr::null_mut;
 
 /// Returns where the program break is now, which is where the heap ends.
 ///
-/// The kernel never fails at this. A filter of system calls (seccomp) may return an error in its place, as a number
-/// from -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
+/// This call never fails in the kernel. A system call filter (seccomp) may return an error instead, as a number from
+/// -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
 /// [`move_break`] fails.
 #[inline]
 pub fn current_break() -> *mut u8 {
@@ -20,8 +20,8 @@ pub fn current_break() -> *mut u8 {
 ///
 /// # Errors
 ///
-/// [`Error::Brk`] if the kernel refuses, for want of memory, at a limit (`RLIMIT_DATA`) or at another mapping. The
-/// break is then where it was.
+/// Returns [`Error::Brk`] if the kernel refuses: because it has no memory left, because of a limit (`RLIMIT_DATA`), or
+/// because another mapping is in the way. The break then stays where it was.
 ///
 /// # Safety
 ///

@@ -9,13 +9,13 @@ pub const STDOUT: usize = 1;
 /// The descriptor of standard error.
 pub const STDERR: usize = 2;
 
-/// Writes all of `bytes` to the descriptor `fd`. When the kernel takes only a part, this writes the rest too, and when
-/// a signal interrupts the call, it is made again.
+/// Writes all of `bytes` to the descriptor `fd`. If the kernel writes only a part of them, this function writes the
+/// rest too. If a signal interrupts the call, the function makes the call again.
 ///
 /// # Errors
 ///
-/// [`Error::Write`] with the error number of `write`, or with `ENOSPC` if it returned 0, since to try again might never
-/// end. Some of `bytes` may have been written by then.
+/// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returned 0, since trying
+/// again might never end. Some of `bytes` may have been written by then.
 #[inline]
 pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
     loop {

@@ -68,7 +68,7 @@ fn stores_four_bytes() {
     while got[0] == 0 {
         got = program.to_call_of(libc::SYS_brk).unwrap();
     }
-    // Once the memory is there, it is filled with something else than the kernel's zeroes.
+    // Once the memory is there, it is filled with something other than the kernel's zeroes.
     assert_eq!(program.to_system_call(), None);
     let start = (got[0] - 4) as ptrace::AddressType;
     ptrace::write(program.0, start, -1).unwrap();

@@ -255,7 +255,7 @@ fn assert_story(drawn: &[(Picture, Maps)]) {
         [
             "Nothing is on the heap: it starts where it ends, at the program break.\n",
             &format!("The mapping [heap] is new, {size}: the kernel maps whole pages.\n"),
-            &format!("The mapping [heap] is gone, all of its {size}.\n"),
+            &format!("The mapping [heap] of {size} is gone.\n"),
         ]
     );
 }

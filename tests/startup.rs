@@ -99,7 +99,7 @@ fn asm_shows_each_instruction_beside_the_articles() {
     let output = end(&mut Command::new(format!("{root}/benches/asm")));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listing = String::from_utf8(output.stdout).unwrap();
-    assert!(listing.ends_with("\n28 instructions, and 18 of the article\n"), "{listing}");
+    assert!(listing.ends_with("\n28 instructions, and 18 in the article's program\n"), "{listing}");
     // benches/README.md has it.
     let (_, code) = listing.split_once('\n').unwrap();
     assert!(std::fs::read_to_string(format!("{root}/benches/README.md")).unwrap().contains(code), "{listing}");

@@ -125,7 +125,7 @@ fn main() -> Result<(), lexopt::Error> {
         let growth = [0, 1].map(|n| Quartiles::of(seconds[n].clone()).median / Quartiles::of(tenths[n].clone()).median);
         bar.suspend(|| {
             println!(
-                "\n{title}\n  ten times a tenth of it takes {:.1}{} times the time, with glibc {:.1}",
+                "\n{title}\n  ten times the work takes {:.1}{} times as long, and with glibc {:.1} times",
                 growth[0],
                 mark(growth[0] > GROWTH && growth[0] > growth[1]),
                 growth[1],

@@ -54,12 +54,12 @@ impl BreakRegion {
         BreakRegion { start: null_mut(), end: null_mut(), size: 0, calls: 0, doubled: 0, is_trimmed: false }
     }
 
-    /// Moves the break up, by `bytes` at the least. Returns where the new memory starts and ends. It continues the
-    /// memory before if it starts where that ended.
+    /// Moves the break up by at least `bytes`. Returns where the new memory starts and ends. If it starts where this
+    /// region ended, it continues the region.
     ///
     /// # Errors
     ///
-    /// None if the kernel refuses. Nothing has changed then.
+    /// Returns `None` if the kernel refuses. Then nothing has changed.
     pub fn grow(&mut self, bytes: usize) -> Option<(*mut u8, *mut u8)> {
         let start = self.look_up();
         self.grow_from(start, bytes)
@@ -155,7 +155,7 @@ fn prefer_huge_pages(start: *mut u8, end: *mut u8) {
     // From 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge pages would have up to
     // 512 MiB.
     let start = start.addr().next_multiple_of(GRAIN) - 4096;
-    // It is advice, so that the kernel refuses it (one that is built without huge pages does) changes nothing.
+    // This is only advice. A kernel that is built without huge pages refuses it, and that changes nothing.
     // SAFETY: the call doesn't change what is in the memory.
     let _ = unsafe { syscall!(Sysno::madvise, start, end.addr() - start, MADV_HUGEPAGE) };
 }

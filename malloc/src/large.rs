@@ -30,7 +30,8 @@ impl Large {
         self.0.source.region.size()
     }
 
-    /// Returns a block, and how many bytes at its start may not be zero. The others are as the kernel has mapped them.
+    /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel
+    /// has mapped them.
     ///
     /// # Safety
     ///
@@ -88,8 +89,8 @@ struct TalcSource {
     /// The end of the heap that ends where the region does, once there is one. (There are others below it if somebody
     /// else has moved the break in between.)
     top: Option<NonNull<u8>>,
-    /// From this address to the end of the top heap nothing has been written since the kernel mapped it, zeroed, but
-    /// for talc's note at the very end, which is no part of any block.
+    /// From this address to the end of the top heap, the memory is still zeroed, as the kernel mapped it, except for
+    /// talc's note at the very end, which is not a part of any block.
     zeroed_from: usize,
 }
 

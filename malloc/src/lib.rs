@@ -36,12 +36,12 @@ use small::{Small, class_of};
 /// Threads may share it. Its locks are spin locks, so it is not for signal handlers, nor for the child of a `fork` in a
 /// program with threads.
 ///
-/// Out of memory is an error, as in `try_reserve`. Where Rust can't return one, the program panics, with a message that
-/// has the number of bytes, and exit status 70. A small block that changes its size is moved, so `realloc` can fail
-/// even when it makes a block smaller.
+/// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, the program panics with a
+/// message that has the number of bytes, and exits with status 70. A small block that changes its size is moved, so
+/// `realloc` can fail even when it makes a block smaller.
 ///
-/// In a debug build, a program that frees a small block that isn't one (an address inside of a block, a block that is
-/// free already, another size) panics and ends.
+/// In a debug build, a program panics and ends if what it frees as a small block isn't one: an address inside a block,
+/// a block that is free already, or a block of another size.
 ///
 /// It is for programs without a C library: see [`BreakRegion`].
 pub struct Heap {

@@ -47,7 +47,7 @@ extern "C" fn main() -> ! {
     last.print(&mut out, "a BTreeMap of 10,000 strings");
 
     drop(numbers);
-    last.print(&mut out, "the Vec is dropped, from under the map");
+    last.print(&mut out, "the Vec below the BTreeMap is dropped");
     drop(squares);
     last.print(&mut out, "the BTreeMap is dropped");
     drop(number);

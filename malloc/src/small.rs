@@ -39,18 +39,18 @@ pub(crate) const MAX: usize = 1024;
 const RUN: usize = 64 * 1024;
 
 /// When no small block is in use and the heap is larger than this, in bytes, the spare goes back too. It could be at
-/// the top, and the rest of the heap below it.
+/// the top, and would then keep all free memory below it from going back.
 const SMALL_HEAP: usize = 256 * 1024;
 
-/// What a run is to the large heap. That has a word of its own behind each block, which makes it 64 KiB: so runs lie
-/// side by side.
+/// The layout of a run as a block of the large heap. The large heap has a word of its own behind each block, which
+/// makes 64 KiB together, so that runs lie side by side.
 const RUN_LAYOUT: Layout = match Layout::from_size_align(RUN - size_of::<usize>(), RUN) {
     Ok(layout) => layout,
     Err(_) => unreachable!(),
 };
 
-/// The sizes of blocks, in bytes: multiples of 8 up to 64, then four to each doubling. So a block is at most a quarter
-/// larger than what was asked for. A multiple of an alignment is rounded up to a multiple of it.
+/// The sizes of blocks, in bytes: multiples of 8 up to 64, then four to each doubling. So above 32 bytes,
+/// rounding up adds less than a quarter. A multiple of an alignment is rounded up to a multiple of that alignment.
 const SIZES: [u16; 24] =
     [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024];
 

@@ -1,4 +1,4 @@
-//! Level 1: all that is assembly, in a file for each architecture.
+//! Level 1: all the assembly, in a file for each architecture.
 //!
 //! Such a file defines:
 //!

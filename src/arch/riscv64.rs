@@ -12,9 +12,9 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too. It leaves
-/// in the other registers what the program before this one had there, and a chain of frames ends at zero
-/// ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer Convention").
+/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too. The
+/// other registers keep the values of the program before this one, but a chain of frames has to end at zero, so this
+/// clears fp ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer Convention").
 ///
 /// Nothing needs gp: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
 ///

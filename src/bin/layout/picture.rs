@@ -67,7 +67,7 @@ impl<'a> Renderer<'a> {
         } else if mapped > before {
             writeln!(self.out, "The mapping [heap] is new, {}: the kernel maps whole pages.", Size(mapped))?;
         } else if mapped < before {
-            writeln!(self.out, "The mapping [heap] is gone, all of its {}.", Size(before))?;
+            writeln!(self.out, "The mapping [heap] of {} is gone.", Size(before))?;
         }
         if let Some(errno) = missing {
             writeln!(self.out, "/proc/self/maps can't be read (errno {errno}). So all rights, the rest of the stack,")?;

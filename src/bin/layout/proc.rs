@@ -53,7 +53,8 @@ pub fn read_mappings(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'
 
 /// Takes a line apart: `start-end rights offset device inode name`.
 fn parse(line: &[u8]) -> Option<Mapping<'_>> {
-    // A path can have any bytes in it. It is cut at those that not every terminal shows, or not in one column.
+    // A path can have any bytes in it. It is cut at the first that isn't ASCII, since not every terminal
+    // shows such a character, or shows it in one column.
     let text = str::from_utf8(line.split(|byte| !byte.is_ascii()).next()?).ok()?;
     let mut fields = text.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
@@ -63,8 +64,8 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
 }
 
-/// Returns whether to draw with more than ASCII: not in the locale `C` or `POSIX`, nor if none is named, nor if the
-/// environment, which has the name, can't be read.
+/// Returns whether to draw with more than ASCII. That is false if the locale is `C` or `POSIX`, if the environment
+/// names no locale, or if the environment can't be read.
 pub fn is_unicode(buffer: &mut [u8]) -> bool {
     let Ok(environment) = read(c"/proc/self/environ", buffer) else { return false };
     // The first of these that is set, and not empty (man 7 locale).

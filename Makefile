@@ -5,7 +5,11 @@ export CARGO_TARGET_DIR = target
 unexport CARGO_BUILD_TARGET
 
 # Unless TARGET names another one: make run, layout and malloc build for it with a cross compiler and lld, and run the
-# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.)
+# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.) It is an argument of make. A
+# variable of that name in the environment may be meant for another program.
+ifneq ($(origin TARGET),command line)
+undefine TARGET
+endif
 ifdef TARGET
 ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
 $(error TARGET is for make run, layout and malloc)
@@ -44,7 +48,7 @@ ifdef TARGET
 run: tools
 	cargo run --bin alloc
 else
-run: alloc ## build it and run it
+run: alloc ## build it and run it (TARGET=... on another architecture)
 	./alloc
 endif
 
@@ -71,7 +75,7 @@ picture: alloc ## record a run, and draw it as docs/memory.svg
 	@tests/install-tools picture gdb:gdb
 	gdb -q -nx -batch -x gdb/picture.py ./alloc
 
-test: alloc ## test it in both profiles (installs what that needs)
+test: alloc ## test it in both profiles (ALL_TARGETS=1: on all architectures)
 	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils
 ifdef ALL_TARGETS
 	@tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user ld.lld:lld \

@@ -114,6 +114,7 @@ def draw(steps):
     address(stack[0], GAP)
     svg.body.append(f'<path d="M{LEFT} {GAP}V{LOW}M{RIGHT} {GAP}V{LOW}" class="edge" stroke-dasharray="3 5"/>')
     svg.text((LEFT + RIGHT) / 2, (GAP + HIGH) / 2, f"the gap, {size(stack[0] - high)}", "middle quiet")
+    svg.text((LEFT + RIGHT) / 2, (GAP + HIGH) / 2 + 24, "(not to scale)", "middle quiet")
     svg.rectangle(LEFT, LOW, RIGHT - LEFT, PROGRAM, "part")
     svg.text((LEFT + RIGHT) / 2, (LOW + PROGRAM) / 2 + 6, "program", "middle")
     address(start, LOW)
@@ -129,6 +130,7 @@ def draw(steps):
     svg.end()
     svg.during(2, 4)
     address(high, HIGH)
+    svg.text(RIGHT + 10, (HIGH + LOW) / 2 + 6, f"heap, {size(high - start)}")
     svg.text(RIGHT + 10, LOW + 6, "heap start", "quiet")
     svg.end()
     for first, last in [(2, 2), (3, 4)]:

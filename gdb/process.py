@@ -13,7 +13,7 @@ import gdb
 
 MAIN = "alloc::main"
 MAIN_RS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "main.rs")
-# The steps of the article. Whatever else happens is a failure.
+# The steps of the program. Whatever else happens is a failure.
 STEPS = {
     "find": "find the program break",
     "up": "move the program break up",

@@ -86,7 +86,7 @@ class Picture:
                 self.region(f"nothing, {size(start - top)}", self.empty)
         if start != top:
             self.edge(top)
-        self.region(f"program, {size(top - bottom)}: code and data")
+        self.region(f"program, {size(top - bottom)}: code and constants")
         self.edge(bottom)
         gone = [label for label in self.last if isinstance(label, str) and label not in self.edges]
         if gone:

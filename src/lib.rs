@@ -5,11 +5,12 @@
 //!
 //! 1. `arch`: all the assembly, which is the start of the program and the raw system calls, which check nothing.
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
-//! 3. [`entry!`] starts the program, [`fail!`] reports an [`Error`], [`exit`] ends the program.
+//! 3. [`entry!`] starts the program, and [`fail!`] reports an [`Error`] and ends it. ([`exit`], which ends it without a
+//!    report, is a raw call of level 1.)
 //!
-//! They were made for the program `alloc`. The functions that it calls use operators, casts and patterns in place of
-//! methods of `core`. In a debug build, such a method would be a call, and gdb's `step` would enter code whose source
-//! it can't find.
+//! They were made for the program `alloc`, in `src/main.rs`. The functions that it calls use operators, casts and
+//! patterns in place of methods of `core`. In a debug build, such a method would be a call, and gdb's `step` would
+//! enter code whose source it can't find.
 //!
 //! # A program of your own
 //!
@@ -71,8 +72,8 @@
 //!
 //! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or
 //! `memcmp`, and the linker says so. They come with the feature `mem`: leave `default-features = false` out, and copy
-//! the file `.cargo/config.toml` of this package, without which the package `compiler_builtins` doesn't build on stable
-//! Rust.
+//! the file `.cargo/config.toml` of this package to the same place in yours. Without it, the package
+//! `compiler_builtins` doesn't build on stable Rust (`E0554`).
 //!
 //! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]
@@ -84,6 +85,7 @@ extern crate compiler_builtins as _;
 
 mod arch;
 mod error;
+mod fail;
 mod program_break;
 mod start;
 pub mod stdio;
@@ -91,5 +93,5 @@ pub mod stdio;
 pub use arch::exit;
 pub use error::{EX_IOERR, EX_OSERR, EX_SOFTWARE, Error};
 #[doc(hidden)]
-pub use error::{fail, panic};
+pub use fail::{fail, panic};
 pub use program_break::{current_break, move_break};

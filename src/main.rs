@@ -32,6 +32,7 @@ extern "C" fn main() -> ! {
     // SAFETY: `heap` and `text` are not used again.
     let freed = unsafe { move_break(heap_start) };
 
+    // Report what failed, if anything did, and exit.
     match (printed, freed) {
         (Ok(()), Ok(())) => exit(0),
         _ => fail!(printed, freed),

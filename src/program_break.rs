@@ -1,6 +1,7 @@
 //! Level 2: how to find and move the program break, the first address past the end of the heap.
 
-use crate::{Error, arch};
+use crate::arch;
+use crate::error::Error;
 use core::ptr::null_mut;
 
 /// Returns where the program break is now, which is where the heap ends.

@@ -1,6 +1,7 @@
 //! Level 2: writing to a descriptor until all is written.
 
-use crate::{Error, arch};
+use crate::arch;
+use crate::error::Error;
 use core::fmt;
 use syscalls::Errno;
 

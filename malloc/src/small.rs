@@ -214,10 +214,8 @@ impl Small {
                 return Err("its run has blocks of another size");
             }
             let offset = block.addr() - run.addr();
-            if !offset.is_multiple_of(SIZES[class].into())
-                || offset < size_of::<Run>()
-                || offset >= (*run).unused as usize
-            {
+            let blocks = size_of::<Run>()..(*run).unused as usize;
+            if !blocks.contains(&offset) || !offset.is_multiple_of(SIZES[class].into()) {
                 return Err("no block starts there");
             }
             let mut free = successors((*run).free.as_ref(), |free| free.next.as_ref());

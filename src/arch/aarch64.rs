@@ -21,7 +21,7 @@ use syscalls::Sysno;
 #[macro_export]
 macro_rules! _start {
     ($main:path) => {
-        // Naked: the compiler adds no instruction to these.
+        // Naked: the compiler adds no instruction to these lines.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
@@ -52,8 +52,8 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
     unsafe {
         asm!(
-            "mov x8, {brk}",
-            "svc 0",
+            "mov x8, {brk}", // the number of the call
+            "svc 0",         // enters the kernel
             brk = const Sysno::brk as u32,
             inlateout("x0") address => program_break,
             lateout("x8") _,
@@ -77,8 +77,8 @@ pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
     unsafe {
         asm!(
-            "mov x8, {write}",
-            "svc 0",
+            "mov x8, {write}", // the number of the call
+            "svc 0",           // enters the kernel
             write = const Sysno::write as u32,
             inlateout("x0") fd => written,
             in("x1") bytes,
@@ -99,8 +99,8 @@ pub fn exit(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "mov x8, {exit}",
-            "svc 0",
+            "mov x8, {exit}", // the number of the call
+            "svc 0",          // enters the kernel
             exit = const Sysno::exit as u32,
             in("x0") status,
             options(noreturn, nostack),
@@ -115,8 +115,8 @@ pub fn exit_group(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "mov x8, {exit_group}",
-            "svc 0",
+            "mov x8, {exit_group}", // the number of the call
+            "svc 0",                // enters the kernel
             exit_group = const Sysno::exit_group as u32,
             in("x0") status,
             options(noreturn, nostack),

@@ -2,8 +2,8 @@
 //!
 //! Such a file defines:
 //!
-//! - `_start!`, the macro that defines `_start`, where the kernel starts a program. It ends the chain of callers that a
-//!   debugger follows, aligns the stack as functions expect it, and goes on to `main`;
+//! - `_start!`, the macro that defines `_start`, where the kernel starts a program. It calls `main`, with the stack
+//!   aligned as functions expect it, and a debugger's backtrace ends there;
 //! - the raw system calls `brk`, `write`, `exit` and `exit_group`: registers in, a register out, nothing checked. Each
 //!   is the pair of instructions that loads the number of the call and enters the kernel.
 //!

@@ -23,7 +23,7 @@ use syscalls::Sysno;
 #[macro_export]
 macro_rules! _start {
     ($main:path) => {
-        // Naked: the compiler adds no instruction to these.
+        // Naked: the compiler adds no instruction to these lines.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
@@ -54,8 +54,8 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
     unsafe {
         asm!(
-            "li a7, {brk}",
-            "ecall",
+            "li a7, {brk}", // the number of the call
+            "ecall",        // enters the kernel
             brk = const Sysno::brk as u32,
             inlateout("a0") address => program_break,
             lateout("a7") _,
@@ -79,8 +79,8 @@ pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
     unsafe {
         asm!(
-            "li a7, {write}",
-            "ecall",
+            "li a7, {write}", // the number of the call
+            "ecall",          // enters the kernel
             write = const Sysno::write as u32,
             inlateout("a0") fd => written,
             in("a1") bytes,
@@ -101,8 +101,8 @@ pub fn exit(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "li a7, {exit}",
-            "ecall",
+            "li a7, {exit}", // the number of the call
+            "ecall",         // enters the kernel
             exit = const Sysno::exit as u32,
             in("a0") status,
             options(noreturn, nostack),
@@ -117,8 +117,8 @@ pub fn exit_group(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "li a7, {exit_group}",
-            "ecall",
+            "li a7, {exit_group}", // the number of the call
+            "ecall",               // enters the kernel
             exit_group = const Sysno::exit_group as u32,
             in("a0") status,
             options(noreturn, nostack),

@@ -5,7 +5,8 @@
 //! r11. The kernel keeps all other registers and doesn't touch the stack.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is one byte shorter.
+//! the article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is two bytes
+//! shorter.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
@@ -14,13 +15,13 @@ use core::arch::asm;
 use syscalls::Sysno;
 
 /// Defines `_start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), where a function expects it
-/// before the call that pushes its return address (3.2.2). The kernel has also zeroed all other general registers, so
-/// rbp ends the chain of frames, but no ABI says that it does.
+/// before the call that pushes its return address (3.2.2). The ABI leaves the other registers to the system. Linux
+/// zeroes them, so rbp ends the chain of frames without an instruction that does it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
     ($main:path) => {
-        // Naked: the compiler adds no instruction to these, so the stack at the `call` is as the kernel leaves it.
+        // Naked: the compiler adds no instruction to these lines, so at the `call` the stack is as the kernel left it.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
         extern "C" fn _start() -> ! {
@@ -50,8 +51,8 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
     unsafe {
         asm!(
-            "mov eax, {brk}",
-            "syscall",
+            "mov eax, {brk}", // the number of the call
+            "syscall",        // enters the kernel
             brk = const Sysno::brk as u32,
             in("rdi") address,
             lateout("rax") program_break,
@@ -77,8 +78,8 @@ pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
     unsafe {
         asm!(
-            "mov eax, {write}",
-            "syscall",
+            "mov eax, {write}", // the number of the call
+            "syscall",          // enters the kernel
             write = const Sysno::write as u32,
             in("rdi") fd,
             in("rsi") bytes,
@@ -101,8 +102,8 @@ pub fn exit(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "mov eax, {exit}",
-            "syscall",
+            "mov eax, {exit}", // the number of the call
+            "syscall",         // enters the kernel
             exit = const Sysno::exit as u32,
             in("edi") status,
             options(noreturn, nostack),
@@ -117,8 +118,8 @@ pub fn exit_group(status: i32) -> ! {
     // SAFETY: the operands follow the convention above. The call doesn't return.
     unsafe {
         asm!(
-            "mov eax, {exit_group}",
-            "syscall",
+            "mov eax, {exit_group}", // the number of the call
+            "syscall",               // enters the kernel
             exit_group = const Sysno::exit_group as u32,
             in("edi") status,
             options(noreturn, nostack),

@@ -67,6 +67,7 @@ program_break::entry!(main);
 
 extern "C" fn main() -> ! {
     let mut out = LineWriter::new(STDOUT);
+    let _ = writeln!(out, "{:44}{:>14}{:>14}", "", "program break", "moved in all");
     let start = current_break();
     let mut print = |what: &str| {
         let program_break = current_break();

@@ -77,7 +77,8 @@ fn moved(from: usize) -> usize {
 
 extern "C" fn main() -> ! {
     let mut out = LineWriter::new(STDOUT);
-    let _ = writeln!(out, "seed {SEED:#x}");
+    // With `format!`, which in alloc as it is compiled for all is code that can unwind.
+    let _ = writeln!(out, "{}", alloc::format!("seed {SEED:#x}"));
     let start = current_break();
     // Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new.
     // SAFETY: up, and back down to bytes that are not used again.

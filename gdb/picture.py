@@ -8,6 +8,7 @@ step.
 
 import os
 import sys
+import traceback
 from xml.sax.saxutils import escape
 
 import gdb
@@ -185,5 +186,11 @@ break, a very large gap, and the stack. The five steps are: {escape(description)
 """
 
 
+try:
+    picture = draw(record())
+except Exception:
+    # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
+    traceback.print_exc()
+    gdb.execute("quit 1")
 with open(os.path.join(os.path.dirname(HERE), "docs", "memory.svg"), "w", encoding="utf-8") as file:
-    file.write(draw(record()))
+    file.write(picture)

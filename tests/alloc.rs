@@ -100,14 +100,14 @@ fn keeps_the_stack_aligned() {
 }
 
 #[test]
-fn tells_when_the_break_does_not_move_up() {
+fn reports_when_the_break_does_not_move_up() {
     for (inject, random) in [("when=2", true), ("when=2+", false), ("when=1+", true)] {
         let inject = format!("inject=brk:error=ENOMEM:{inject}");
         let traced = strace(ALLOC, &["-e", &inject], |command| randomised(command, random));
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
-        assert_eq!(traced.named("brk").len(), 2, "nothing was got, so nothing is freed");
+        assert_eq!(traced.named("brk").len(), 2, "no memory was allocated, so none is freed");
     }
-    // An error in place of the first answer, however near to 0 or to the top it is, is no place for a heap.
+    // An error in place of the first result, however near to 0 or to the top it is, is no place for a heap.
     for error in ["EPERM", "ESRCH", "EIO", "ENOSYS", "4095"] {
         let traced = strace(ALLOC, &["-e", &format!("inject=brk:error={error}:when=1")], |_| {});
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
@@ -118,13 +118,13 @@ fn tells_when_the_break_does_not_move_up() {
 }
 
 #[test]
-fn tells_when_the_break_does_not_move_down() {
+fn reports_when_the_break_does_not_move_down() {
     let traced = strace(ALLOC, &["-e", "inject=brk:error=ENOMEM:when=3"], |_| {});
     assert_ended(&traced.output, "HI\n", "alloc: brk: refused\n", EX_OSERR);
 }
 
 #[test]
-fn tells_every_error_of_write_by_its_number() {
+fn reports_every_error_of_write_by_its_number() {
     for error in [1, 5, 9, 11, 12, 22, 27, 28, 32, 89, 122, 133, 1000, 4095] {
         let traced = strace(ALLOC, &["-e", &format!("inject=write:error={error}:when=1")], |_| {});
         assert_ended(&traced.output, "", &format!("alloc: write: errno {error}\n"), EX_IOERR);
@@ -133,14 +133,14 @@ fn tells_every_error_of_write_by_its_number() {
 }
 
 #[test]
-fn tells_both_when_write_and_the_free_fail() {
+fn reports_both_when_write_and_the_free_fail() {
     let inject = ["-e", "inject=write:error=ENOSPC:when=1", "-e", "inject=brk:error=ENOMEM:when=3"];
     let traced = strace(ALLOC, &inject, |_| {});
     assert_ended(&traced.output, "", "alloc: write: errno 28\nalloc: brk: refused\n", EX_OSERR);
 }
 
 #[test]
-fn tells_when_the_disk_is_full() {
+fn reports_when_the_disk_is_full() {
     let full = || Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
     let traced = strace(ALLOC, &[], |command| _ = command.stdout(full()));
     assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
@@ -148,13 +148,13 @@ fn tells_when_the_disk_is_full() {
 }
 
 #[test]
-fn tells_when_standard_output_is_closed() {
+fn reports_when_standard_output_is_closed() {
     let output = run_after(|| Ok(nix::unistd::close(1)?));
     assert_ended(&output, "", "alloc: write: errno 9\n", EX_IOERR);
 }
 
 #[test]
-fn tells_when_a_pipe_is_full_and_does_not_wait() {
+fn reports_when_a_pipe_is_full_and_does_not_wait() {
     let (_reader, writer) = std::io::pipe().unwrap();
     let writer = OwnedFd::from(writer);
     nix::fcntl::fcntl(&writer, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();

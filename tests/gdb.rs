@@ -106,7 +106,7 @@ fn shows_the_heap_in_its_variables() {
 
 #[test]
 fn backtraces_end_at_start() {
-    let output = gdb(&[], &["break program_break::arch::calls::brk", "run", "bt"]);
+    let output = gdb(&[], &["set backtrace past-entry on", "break program_break::arch::calls::brk", "run", "bt"]);
     let frames: Vec<_> = output.lines().filter(|line| line.starts_with('#')).collect();
     assert_eq!(frames.len(), 4, "{output}");
     for (frame, function) in frames.iter().zip(["::brk ", "::current_break ", "alloc::main ", "_start "]) {

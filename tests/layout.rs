@@ -341,7 +341,7 @@ fn writes_whole_lines() {
 }
 
 #[test]
-fn gives_the_memory_back_and_tells_what_failed() {
+fn gives_the_memory_back_and_reports_what_failed() {
     let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let traced = strace(PROGRAM, &[], |command| _ = command.stdout(full()));
     ended(&traced.output, "layout: write: errno 28\n", EX_IOERR);

@@ -58,8 +58,9 @@ impl Target {
             missing.push("Rust's core".to_string());
         }
         for tool in [self.gcc(), self.qemu(), "ld.lld".to_string()] {
-            if captured(Command::new(&tool).arg("--version")).output().is_err() {
-                missing.push(tool);
+            match captured(Command::new(&tool).arg("--version")).spawn() {
+                Ok(child) => _ = finish(child, LIMIT),
+                Err(_) => missing.push(tool),
             }
         }
         missing

@@ -49,7 +49,7 @@ fn keeps_millions_of_blocks_apart_and_gives_their_memory_back() {
 }
 
 #[test]
-fn tells_when_there_is_no_more_memory() {
+fn reports_when_there_is_no_more_memory() {
     let output = run(&mut Command::new(program("out-of-memory")));
     let message = format!("memory allocation of {} bytes failed\n", 1_u64 << 46);
     let stderr = String::from_utf8_lossy(&output.stderr);

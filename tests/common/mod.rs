@@ -4,7 +4,7 @@
 pub mod own_program;
 
 use nix::libc;
-use nix::sys::{personality, ptrace, signal, wait};
+use nix::sys::{personality, prctl, ptrace, signal, wait};
 use nix::unistd::{Pid, alarm};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, elf};
@@ -29,8 +29,11 @@ pub fn run(command: &mut Command) -> Output {
     finish(captured(command).spawn().unwrap(), LIMIT)
 }
 
-/// Gives a command no input, pipes for what it writes, and a process group of its own, for [`finish`].
+/// Gives a command no input, pipes for what it writes, and a process group of its own, for [`finish`]. If the tests are
+/// interrupted, it ends with them.
 pub fn captured(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec, and only a system call.
+    unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(signal::SIGKILL)?)) };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0)
 }
 

@@ -3,9 +3,19 @@
 use program_break_malloc::Heap;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
 
-/// One for all tests, which run at the same time.
-static HEAP: Heap = Heap::new();
+/// One for all tests, which run at the same time. With it starts a limit: a lock that is never released would let them
+/// run for ever.
+static HEAP: LazyLock<Heap> = LazyLock::new(|| {
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(300));
+        std::process::abort()
+    });
+    Heap::new()
+});
 
 /// A block, and the byte that fills it.
 struct Block {
@@ -57,7 +67,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !thread::panicking() {
             self.check();
         }
         // SAFETY: the block is from there, with this layout.
@@ -112,7 +122,7 @@ proptest! {
 
     #[test]
     fn also_in_four_threads(steps in prop::collection::vec(prop::collection::vec(step(), 1..200), 4)) {
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for steps in &steps {
                 scope.spawn(|| run(steps));
             }
@@ -123,7 +133,7 @@ proptest! {
 #[test]
 fn another_thread_may_free_them() {
     let (sender, receiver) = std::sync::mpsc::channel::<Vec<Block>>();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for number in 0..3 {
             let sender = sender.clone();
             scope.spawn(move || {
@@ -208,7 +218,8 @@ fn a_debug_build_knows_what_is_no_block() {
         ("size", "40 bytes: its run has blocks of another size"),
         ("large", "48 bytes: it is in no run of small blocks"),
     ] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_misuse")).arg(mistake).output().unwrap();
+        let mut misuse = std::process::Command::new("timeout");
+        let output = misuse.args(["30", env!("CARGO_BIN_EXE_misuse"), mistake]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
             stderr.lines().any(|line| line.starts_with("freed 0x") && line.ends_with(message)),

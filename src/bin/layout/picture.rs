@@ -122,7 +122,7 @@ impl<'a> Renderer<'a> {
     /// Draws the line between two regions, with the address where the upper one starts.
     fn edge(&mut self, address: usize, is_new: bool) -> fmt::Result {
         let (line, mark) = if self.is_unicode { ("─", "◄") } else { ("-", "<") };
-        // The last address of user memory is shown, as in the article. The one after it is nobody's.
+        // The last address of user memory is shown, as in the article. No process can use the one after it.
         write!(self.out, "{:>#18x} ", address - usize::from(address == self.landmarks.user_end))?;
         let mut width = 0;
         for (landmark, name, _) in self.landmarks.all() {

@@ -104,11 +104,13 @@ unsafe impl GlobalAlloc for Heap {
             return unsafe { self.large.lock().deallocate(block, layout) };
         };
         if cfg!(debug_assertions) {
-            let checked = if self.large.lock().contains(block) {
-                // SAFETY: it is in memory of this heap.
-                unsafe { self.small.check(block, class) }
-            } else {
-                Err("it is not in this heap")
+            let run = small::run_of(block).cast();
+            let [has_block, has_run] = [block, run].map(|address| self.large.lock().contains(address));
+            let checked = match (has_block, has_run) {
+                (false, _) => Err("it is not in this heap"),
+                (_, false) => Err("it is in no run of small blocks"),
+                // SAFETY: both are in memory of this heap.
+                _ => unsafe { self.small.check(block, class) },
             };
             if let Err(what) = checked {
                 not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));

@@ -20,8 +20,8 @@
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
 //!   never been used, so the kernel needn't have mapped it.
 //! - The runs of one size that have room form a list too. There are several sets of such lists, so that threads rarely
-//!   wait for each other. A run without a block in use goes back to the large heap, but for one, the spare, so that a
-//!   program that makes and drops one block over and over doesn't get a run each time.
+//!   wait for each other. A run without a block in use goes back to the large heap. A small heap keeps one, the spare,
+//!   so that a program that makes and drops one block over and over doesn't get a run each time.
 //! - Locks are taken in this order: that of a list, that of the empty runs, that of the large heap. So no two threads
 //!   wait for each other.
 
@@ -38,8 +38,8 @@ pub(crate) const MAX: usize = 1024;
 /// The size of a run and its alignment, in bytes.
 const RUN: usize = 64 * 1024;
 
-/// When no small block is in use and the heap is larger than this, in bytes, the spare goes back too. It could be at
-/// the top, and would then keep all free memory below it from going back.
+/// When the heap is larger than this, in bytes, the spare goes back too. It could be at the top, and would then keep all
+/// free memory below it from going back.
 const SMALL_HEAP: usize = 256 * 1024;
 
 /// The layout of a run as a block of the large heap. The large heap has a word of its own behind each block, which
@@ -82,7 +82,7 @@ struct Block {
 }
 
 /// The header of a run.
-struct Run {
+pub(crate) struct Run {
     /// The neighbours in the list of runs that have room, if this is in it.
     next: *mut Run,
     previous: *mut Run,
@@ -125,10 +125,8 @@ struct Class {
     runs: *mut Run,
 }
 
-/// The runs without a block in use.
+/// The run without a block in use that is kept, if there is one.
 struct Empty {
-    /// How many runs aren't empty.
-    others: usize,
     spare: *mut Run,
 }
 
@@ -142,7 +140,7 @@ impl Small {
     pub const fn new() -> Self {
         Small {
             sets: [const { Set([const { Lock::new(Class { runs: null_mut() }) }; SIZES.len()]) }; SETS],
-            empty: Lock::new(Empty { others: 0, spare: null_mut() }),
+            empty: Lock::new(Empty { spare: null_mut() }),
         }
     }
 
@@ -201,7 +199,7 @@ impl Small {
     ///
     /// # Safety
     ///
-    /// The block is in memory of this heap.
+    /// The block is in memory of this heap, and so is the start of the 64 KiB that it is in.
     pub unsafe fn check(&self, block: *mut u8, class: usize) -> Result<(), &'static str> {
         let run = run_of(block);
         // SAFETY: as the caller says, and what has its own address there is a run.
@@ -273,7 +271,6 @@ impl Empty {
             // SAFETY: its size isn't 0.
             run = unsafe { large.lock().allocate(RUN_LAYOUT) }?.0.cast().as_ptr();
         }
-        self.others += 1;
         let unused = size_of::<Run>().next_multiple_of(SIZES[class].into()) as u32;
         let this = run.expose_provenance();
         let header =
@@ -290,14 +287,13 @@ impl Empty {
     /// The run is in no list, and isn't used again.
     #[cold]
     unsafe fn take_run(&mut self, run: *mut Run, large: &Lock<Large>) {
-        self.others -= 1;
         let higher = run.max(self.spare);
         self.spare = if self.spare.is_null() { run } else { run.min(self.spare) };
         if higher != self.spare {
             // SAFETY: it is empty, and isn't the spare.
             unsafe { give_back(higher, large) };
         }
-        if self.others == 0 && large.lock().size() > SMALL_HEAP {
+        if large.lock().size() > SMALL_HEAP {
             // SAFETY: it is empty, and isn't the spare any more.
             unsafe { give_back(replace(&mut self.spare, null_mut()), large) };
         }
@@ -329,6 +325,6 @@ fn set_of_thread() -> usize {
 /// Returns the run that a block is in. (Its address is exposed, since a pointer to the block alone may not be used for
 /// anything beside the block.)
 #[inline]
-fn run_of(block: *mut u8) -> *mut Run {
+pub(crate) fn run_of(block: *mut u8) -> *mut Run {
     with_exposed_provenance_mut(block.addr() & !(RUN - 1))
 }

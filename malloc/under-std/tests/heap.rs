@@ -217,6 +217,7 @@ fn a_debug_build_knows_what_is_no_block() {
         ("never", "48 bytes: no block starts there"),
         ("size", "40 bytes: its run has blocks of another size"),
         ("large", "48 bytes: it is in no run of small blocks"),
+        ("first", "48 bytes: it is in no run of small blocks"),
     ] {
         let mut misuse = std::process::Command::new("timeout");
         let output = misuse.args(["30", env!("CARGO_BIN_EXE_misuse"), mistake]).output().unwrap();

@@ -9,6 +9,7 @@ fn main() {
     let layout = Layout::new::<[u64; 6]>();
     // SAFETY: the blocks are from there. Only the last call, which ends the program, is wrong.
     unsafe {
+        let first = HEAP.alloc(Layout::new::<[u64; 250]>());
         let (block, other) = (HEAP.alloc(layout), HEAP.alloc(layout));
         let (wrong, layout) = match &*mistake {
             "twice" => {
@@ -19,16 +20,18 @@ fn main() {
             "header" => (block.map_addr(|address| address & !0xffff), layout),
             "never" => (other.wrapping_add(48), layout),
             "elsewhere" => (Box::into_raw(Box::new([0_u64; 6])).cast(), layout),
-            // When all are freed, the last run goes back.
+            // The second run goes back first, while the heap is large, and its memory is what is kept at the top.
             "given-back" => {
-                let blocks: Vec<_> = (0..3000).map(|_| HEAP.alloc(layout)).collect();
+                let blocks: Vec<_> = (0..30_000).map(|_| HEAP.alloc(layout)).collect();
                 for freed in &blocks {
                     HEAP.dealloc(*freed, layout);
                 }
-                (blocks[2999], layout)
+                (blocks[2000], layout)
             }
             "size" => (block, Layout::new::<[u64; 5]>()),
             "large" => (HEAP.alloc(Layout::new::<[u64; 100_000]>()), layout),
+            // The 64 KiB that it is in start below the heap.
+            "first" => (first, layout),
             other => panic!("no mistake is called {other}"),
         };
         HEAP.dealloc(wrong, layout);

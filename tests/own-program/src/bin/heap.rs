@@ -86,8 +86,6 @@ extern "C" fn main() -> ! {
         move_break(start.wrapping_add(8)).unwrap();
     }
     check(&alloc::vec![0; 2500], 0);
-    // `format!` is there to be linked: the `alloc` crate as it is delivered has code in it that can unwind.
-    let _ = writeln!(out, "{}", alloc::format!("seed {SEED:#x}"));
     let start = start as usize;
     let mut random = Random(SEED);
 
@@ -103,10 +101,21 @@ extern "C" fn main() -> ! {
         drop(blocks);
         most = most.max(moved(start));
     }
+    // `format!` is there to be linked: the `alloc` crate as it is delivered has code in it that can unwind.
+    let _ = writeln!(out, "{}", alloc::format!("seed {SEED:#x}"));
     let _ = writeln!(out, "kept {most}");
 
     steps(if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 }, &mut random);
     let _ = writeln!(out, "kept {}", moved(start));
+
+    // One small block that stays doesn't keep what is above it.
+    let below = alloc::boxed::Box::new([1_u8; 48]);
+    let large: Vec<u8> = Vec::with_capacity(100 << 20);
+    let above: Vec<_> = (0..2000).map(|_| alloc::boxed::Box::new([1_u8; 100])).collect();
+    drop(large);
+    drop(above);
+    let _ = writeln!(out, "given back {}", moved(start) < 2 << 20);
+    drop(below);
 
     // At the top of the heap a block grows where it is.
     let mut top: Vec<u8> = Vec::with_capacity(1_000_000);

@@ -38,8 +38,8 @@ pub(crate) const MAX: usize = 1024;
 /// The size of a run and its alignment, in bytes.
 const RUN: usize = 64 * 1024;
 
-/// When the heap is larger than this, in bytes, the spare goes back too. It could be at the top, and would then keep all
-/// free memory below it from going back.
+/// When the heap is larger than this, in bytes, the spare goes back too. It could be at the top, and would then keep
+/// all free memory below it from going back.
 const SMALL_HEAP: usize = 256 * 1024;
 
 /// The layout of a run as a block of the large heap. The large heap has a word of its own behind each block, which

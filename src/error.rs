@@ -1,14 +1,16 @@
 //! Level 2: what can fail, and the exit status after it.
 
-use syscalls::Errno;
+use core::num::NonZeroU16;
 
 /// A system call that failed.
+///
+/// This is one word at the most, so that a function returns it in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// `brk`: the kernel refused to move the program break, up or down.
+    /// `brk`: the kernel refused to move the program break, up or down, or to say where it is.
     Brk,
-    /// `write` failed with this error number.
-    Write(Errno),
+    /// `write` failed with this error number (`errno.h`), which is at most 4095.
+    Write(NonZeroU16),
 }
 
 /// The exit status after a panic, which is an error in the program itself (`sysexits.h`).

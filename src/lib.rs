@@ -5,12 +5,9 @@
 //!
 //! 1. `arch`: all the assembly, which is the start of the program and the raw system calls, which check nothing.
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
-//! 3. [`entry!`] starts the program, and [`fail!`] reports an [`Error`] and ends it. ([`exit`], which ends it without a
-//!    report, is a raw call of level 1.)
+//! 3. [`entry!`]: the start of the program, and its end, when it reports the [`Error`] that `main` has returned.
 //!
-//! They were made for the program `alloc`, in `src/main.rs`. The functions that it calls use operators, casts and
-//! patterns in place of methods of `core`. In a debug build, such a method would be a call, and gdb's `step` would
-//! enter code whose source it can't find.
+//! They were made for the program `alloc`, in `src/main.rs`.
 //!
 //! # A program of your own
 //!
@@ -58,15 +55,12 @@
 //! #![no_std]
 //! #![no_main]
 //!
-//! use program_break::{exit, fail, stdio};
+//! use program_break::{Error, stdio};
 //!
 //! program_break::entry!(main);
 //!
-//! extern "C" fn main() -> ! {
-//!     match stdio::write_all(stdio::STDOUT, b"Hello\n") {
-//!         Ok(()) => exit(0),
-//!         failed => fail!(failed),
-//!     }
+//! fn main() -> Result<(), Error> {
+//!     stdio::write_all(stdio::STDOUT, b"Hello\n")
 //! }
 //! ```
 //!

@@ -4,37 +4,32 @@
 #![no_std]
 #![no_main]
 
-use program_break::{current_break, exit, fail, move_break, stdio};
+use program_break::{Error, current_break, move_break, stdio};
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), Error> {
     // Find the program break. Nothing is on the heap yet, so the heap ends where it starts.
-    let heap_start = current_break();
+    let heap_start = current_break()?;
 
-    // Allocate: ask the kernel to move the break up by four bytes. (The sum is an isize so that it doesn't overflow if
-    // `heap_start` is an error number from -4095 to -1 instead of an address.)
-    let heap_end = (heap_start as isize + 4) as *mut u8;
+    // Allocate: ask the kernel to move the break up by four bytes.
+    let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
-    let allocated = unsafe { move_break(heap_end) };
-    let Ok(()) = allocated else { fail!(allocated) };
+    unsafe { move_break(heap_end) }?;
 
-    // The four bytes between the old break and the new one are ours. Store three characters and a zero there.
-    // SAFETY: the kernel has just mapped them, readable, writable and zeroed, and nothing else refers to them.
+    // The four bytes between the old break and the new one are ours. Store three characters there, and the zero that
+    // ends a string in C.
+    // SAFETY: the kernel has just mapped them, readable and writable, and nothing else refers to them.
     let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
     *heap = *b"HI\n\0";
 
-    // Print them from there, without the zero.
-    let [text @ .., _zero] = heap;
-    let printed = stdio::write_all(stdio::STDOUT, text);
+    // Print the three characters from there.
+    let printed = stdio::write_all(stdio::STDOUT, &heap[..3]);
 
-    // Free: move the break back down.
-    // SAFETY: `heap` and `text` are not used again.
+    // Free: move the break back down, even if nothing could be printed.
+    // SAFETY: `heap` is not used again.
     let freed = unsafe { move_break(heap_start) };
 
-    // Report what failed, if anything did, and exit.
-    match (printed, freed) {
-        (Ok(()), Ok(())) => exit(0),
-        _ => fail!(printed, freed),
-    }
+    // Return the first error, if there was one. `entry!` reports it, and exits.
+    printed.and(freed)
 }

@@ -6,18 +6,22 @@ use core::ptr::null_mut;
 
 /// Returns where the program break is now, which is where the heap ends.
 ///
-/// This call never fails in the kernel. A system call filter (seccomp) may return an error instead, as a number from
-/// -4095 to -1. The caller needn't check for that: no such number is the address of user memory, so the next
-/// [`move_break`] fails.
+/// # Errors
+///
+/// Returns [`Error::Brk`] if a filter of system calls (seccomp) returns an error number in place of an address. The
+/// kernel itself never refuses this call.
 #[inline]
-pub fn current_break() -> *mut u8 {
+pub fn current_break() -> Result<*mut u8, Error> {
     // SAFETY: address 0 is below every heap. The kernel refuses to move the break there, and returns where it is.
-    unsafe { arch::brk(null_mut()) }
+    let address = unsafe { arch::brk(null_mut()) };
+    // An error number is from -4095 to -1. The addresses of user memory are positive.
+    if (address as isize) < 0 { Err(Error::Brk) } else { Ok(address) }
 }
 
 /// Moves the program break to `address`, up to allocate and down to free.
 ///
-/// New memory is zeroed. The kernel maps whole pages, whatever the address.
+/// The kernel maps whole pages. A page that it has just mapped is zeroed. If the break moves down and up again within
+/// one page, the page keeps what is in it.
 ///
 /// # Errors
 ///
@@ -26,7 +30,7 @@ pub fn current_break() -> *mut u8 {
 ///
 /// # Safety
 ///
-/// Nothing between `address` and the old break, if that is higher, may be used again.
+/// If the break moves down, the memory between `address` and the old break must not be used again.
 #[inline]
 pub unsafe fn move_break(address: *mut u8) -> Result<(), Error> {
     // SAFETY: the caller sees to it.

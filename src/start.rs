@@ -1,17 +1,27 @@
-//! Level 3: from the kernel to `main`.
+//! Level 3: from the kernel to `main`, and from its result to the exit status.
 
-/// Makes `$main`, an `extern "C" fn() -> !`, the main function of the program. Defines `_start`, where the kernel
-/// starts the program, and the panic handler. A program uses this macro once, at its top level.
+/// Makes `$main`, a `fn() -> Result<(), Error>`, the main function of the program, as that of a program with std is. If
+/// it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program reports
+/// that on standard error and exits with its status.
 ///
-/// `$main` doesn't return, since there is nothing to return to. It ends with [`exit`](crate::exit) or
-/// [`fail!`](crate::fail!).
+/// This defines `_start`, where the kernel starts the program, and the panic handler. A program uses the macro once, at
+/// its top level.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
-        // Checks the type, since the assembly takes any function.
-        const _: extern "C" fn() -> ! = $main;
+        extern "C" fn start() -> ! {
+            let main: fn() -> Result<(), $crate::Error> = $main;
+            match main() {
+                Ok(()) => $crate::exit(0),
+                Err(error) => $crate::fail(concat!(env!("CARGO_BIN_NAME"), ": "), error),
+            }
+        }
 
-        $crate::_start!($main);
+        $crate::_start!(start);
+
+        // What gdb's `start` and `break main` look for. Only in builds with debug assertions, since a symbol takes bytes.
+        #[cfg(debug_assertions)]
+        core::arch::global_asm!(".globl main", ".set main, {main}", main = sym $main);
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo) -> ! {

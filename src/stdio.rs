@@ -3,6 +3,7 @@
 use crate::arch;
 use crate::error::Error;
 use core::fmt;
+use core::num::NonZeroU16;
 use syscalls::Errno;
 
 /// The descriptor of standard output.
@@ -10,27 +11,29 @@ pub const STDOUT: usize = 1;
 /// The descriptor of standard error.
 pub const STDERR: usize = 2;
 
+/// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but not as a constant.
+const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
+
 /// Writes all of `bytes` to the descriptor `fd`. If the kernel writes only a part of them, this function writes the
 /// rest too. If a signal interrupts the call, the function makes the call again.
 ///
 /// # Errors
 ///
-/// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returned 0, since trying
-/// again might never end. Some of `bytes` may have been written by then.
+/// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returns 0. Some of `bytes` may
+/// have been written by then.
 #[inline]
 pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
     loop {
         // SAFETY: it is a slice, so all of its bytes can be read.
-        let written = unsafe { arch::write(fd, bytes as *const [u8] as *const u8, bytes.len()) };
+        let written = unsafe { arch::write(fd, bytes.as_ptr(), bytes.len()) };
         if written >= bytes.len() as isize {
             return Ok(());
         } else if written > 0 {
             // SAFETY: it is less than the length.
             bytes = unsafe { bytes.get_unchecked(written as usize..) };
-        } else if written == 0 {
-            return Err(Error::Write(Errno::ENOSPC));
         } else if written != -(Errno::EINTR.into_raw() as isize) {
-            return Err(Error::Write(Errno::new(-written as i32)));
+            // A result of 0 is no error number. But if the loop went on then, it might never end.
+            return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(ENOSPC)));
         }
     }
 }

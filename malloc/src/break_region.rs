@@ -61,14 +61,14 @@ impl BreakRegion {
     ///
     /// Returns `None` if the kernel refuses. Then nothing has changed.
     pub fn grow(&mut self, bytes: usize) -> Option<(*mut u8, *mut u8)> {
-        let start = self.look_up();
+        let start = self.look_up()?;
         self.grow_from(start, bytes)
     }
 
     /// Returns where the break is now.
-    pub(crate) fn look_up(&mut self) -> *mut u8 {
+    pub(crate) fn look_up(&mut self) -> Option<*mut u8> {
         self.calls += 1;
-        current_break()
+        current_break().ok()
     }
 
     /// [`grow`](Self::grow), from `start`, where the break is now.
@@ -103,7 +103,7 @@ impl BreakRegion {
     ///
     /// The memory from `address` up to that end is this region's, and isn't used again.
     pub unsafe fn shrink(&mut self, address: *mut u8) -> bool {
-        if self.look_up() != self.end {
+        if self.look_up() != Some(self.end) {
             return false;
         }
         self.calls += 1;

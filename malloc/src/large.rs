@@ -68,7 +68,7 @@ impl Large {
             let last = unsafe { talc.reserved(top) }.up_to.addr().get();
             // A block starts at a multiple of talc's unit, and behind it is a word of talc's.
             let end = (block.addr() + layout.size() + size_of::<usize>()).next_multiple_of(CHUNK_UNIT);
-            if end == last && talc.source.region.look_up() == top.as_ptr() {
+            if end == last && talc.source.region.look_up() == Some(top.as_ptr()) {
                 let more = Layout::from_size_align(new_size - layout.size(), 1);
                 // SAFETY: as above.
                 is_done = more.is_ok_and(|more| acquire_from(talc, top.as_ptr(), more).is_ok())
@@ -112,7 +112,7 @@ unsafe impl talc::source::Source for TalcSource {
     const TRACK_HEAP_END: bool = true;
 
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let start = talc.source.region.look_up();
+        let start = talc.source.region.look_up().ok_or(())?;
         acquire_from(talc, start, layout)
     }
 

@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{current_break, exit, fail};
+use program_break::{Error, current_break};
 use program_break_malloc::Heap;
 
 #[global_allocator]
@@ -22,21 +22,21 @@ static HEAP: Heap = Heap::new();
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    let start = current_break() as usize;
+    let start = current_break()?.addr();
     let _ = writeln!(out, "{:<44}{:>14}{:>14}{:>8}", "", "program break", "moved, bytes", "calls");
     let mut last = Line { program_break: start, calls: 0 };
-    last.print(&mut out, "at the start");
+    last.print(&mut out, "at the start")?;
 
     let number = Box::new(42);
-    last.print(&mut out, "a Box of a number");
+    last.print(&mut out, "a Box of a number")?;
 
     let mut numbers = Vec::new();
     for n in 0..1_000_000_u64 {
         numbers.push(n * number.as_ref());
     }
-    last.print(&mut out, "a Vec of 1,000,000 numbers, grown one by one");
+    last.print(&mut out, "a Vec of 1,000,000 numbers, grown one by one")?;
 
     let mut squares = BTreeMap::new();
     for n in &numbers[..10_000] {
@@ -44,22 +44,19 @@ extern "C" fn main() -> ! {
         let _ = write!(name, "{n} squared"); // to a String it can't fail
         squares.insert(name, n * n);
     }
-    last.print(&mut out, "a BTreeMap of 10,000 strings");
+    last.print(&mut out, "a BTreeMap of 10,000 strings")?;
 
     drop(numbers);
-    last.print(&mut out, "the Vec below the BTreeMap is dropped");
+    last.print(&mut out, "the Vec below the BTreeMap is dropped")?;
     drop(squares);
-    last.print(&mut out, "the BTreeMap is dropped");
+    last.print(&mut out, "the BTreeMap is dropped")?;
     drop(number);
-    last.print(&mut out, "the Box is dropped");
+    last.print(&mut out, "the Box is dropped")?;
 
     let kept = last.program_break - start;
     let _ = writeln!(out, "\n{kept} bytes stay with the heap: a table of free blocks, room for small blocks,");
     let _ = writeln!(out, "and a reserve below the break. So the next allocation needs no system call.");
-    match out.result {
-        Ok(()) => exit(0),
-        failed => fail!(failed),
-    }
+    out.result
 }
 
 /// What the last line said.
@@ -69,11 +66,12 @@ struct Line {
 }
 
 impl Line {
-    fn print(&mut self, out: &mut LineWriter, what: &str) {
-        let (program_break, calls) = (current_break() as usize, HEAP.calls());
+    fn print(&mut self, out: &mut LineWriter, what: &str) -> Result<(), Error> {
+        let (program_break, calls) = (current_break()?.addr(), HEAP.calls());
         let moved = program_break.wrapping_sub(self.program_break) as isize;
         // A failure to write stays in `out`.
         let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - self.calls);
         *self = Line { program_break, calls };
+        Ok(())
     }
 }

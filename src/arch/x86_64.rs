@@ -42,7 +42,7 @@ macro_rules! _start {
 ///
 /// # Safety
 ///
-/// Nothing between `address` and the old break, if that is higher, may be used again.
+/// If the break moves down, the memory between `address` and the old break must not be used again.
 ///
 /// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
 #[inline]
@@ -105,22 +105,6 @@ pub fn exit(status: i32) -> ! {
             "mov eax, {exit}", // the number of the call
             "syscall",         // enters the kernel
             exit = const Sysno::exit as u32,
-            in("edi") status,
-            options(noreturn, nostack),
-        )
-    }
-}
-
-/// Ends the program with all its threads ([`exit_group(2)`]).
-///
-/// [`exit_group(2)`]: https://man7.org/linux/man-pages/man2/exit_group.2.html
-pub fn exit_group(status: i32) -> ! {
-    // SAFETY: the operands follow the convention above. The call doesn't return.
-    unsafe {
-        asm!(
-            "mov eax, {exit_group}", // the number of the call
-            "syscall",               // enters the kernel
-            exit_group = const Sysno::exit_group as u32,
             in("edi") status,
             options(noreturn, nostack),
         )

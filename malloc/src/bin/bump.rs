@@ -15,7 +15,7 @@ use core::cell::Cell;
 use core::fmt::Write;
 use core::ptr::null_mut;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{current_break, exit, fail, move_break};
+use program_break::{Error, current_break, move_break};
 
 /// The break moves in steps of this many bytes, a page on most machines, so that not each block takes a system call.
 const STEP: usize = 4096;
@@ -36,10 +36,7 @@ unsafe impl Sync for Bump {}
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get().is_null() {
-            let program_break = current_break();
-            if (program_break as isize) < 0 {
-                return null_mut(); // an error number, from a filter of system calls
-            }
+            let Ok(program_break) = current_break() else { return null_mut() };
             self.end.set(program_break);
             self.next.set(program_break);
         }
@@ -65,31 +62,29 @@ static HEAP: Bump = Bump { next: Cell::new(null_mut()), end: Cell::new(null_mut(
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
     let _ = writeln!(out, "{:44}{:>14}{:>14}", "", "program break", "moved in all");
-    let start = current_break();
+    let start = current_break()?;
     let mut print = |what: &str| {
-        let program_break = current_break();
+        let program_break = current_break()?;
         // A failure to write stays in `out`.
         let _ = writeln!(out, "{what:<44}{program_break:>14p}{:>14}", program_break.addr() - start.addr());
+        Ok(())
     };
-    print("at the start");
+    print("at the start")?;
 
     let text = String::from("HI");
-    print("a String");
+    print("a String")?;
     let numbers: Vec<u64> = (0..1000).collect();
-    print("a Vec of 1,000 numbers, made at once");
+    print("a Vec of 1,000 numbers, made at once")?;
     let mut grown = Vec::new();
     for number in &numbers {
         grown.push(*number);
     }
-    print("the same, grown one by one");
+    print("the same, grown one by one")?;
     drop((text, numbers, grown));
-    print("all are dropped");
+    print("all are dropped")?;
 
-    match out.result {
-        Ok(()) => exit(0),
-        failed => fail!(failed),
-    }
+    out.result
 }

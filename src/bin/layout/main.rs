@@ -18,32 +18,21 @@ mod regions;
 
 use picture::Renderer;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{Error, current_break, exit, fail, move_break};
+use program_break::{Error, current_break, move_break};
 
 program_break::entry!(main);
 
 /// Where a file in /proc is read into. Zeroed data takes no memory before it is used.
 static mut BUFFER: [u8; 1 << 20] = [0; 1 << 20];
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), Error> {
     let buffer = &raw mut BUFFER;
     // SAFETY: this is the only reference to it, and `main` runs once.
     let buffer = unsafe { &mut *buffer };
     let mut out = LineWriter::new(STDOUT);
-    let moved = draw_three(&mut out, buffer);
-    match (moved, out.result) {
-        (Ok(()), Ok(())) => exit(0),
-        (moved, written) => fail!(moved, written),
-    }
-}
 
-/// Draws the pictures. Returns whether the break could be moved. Whether the pictures could be written is in `out`.
-fn draw_three(out: &mut LineWriter, buffer: &mut [u8]) -> Result<(), Error> {
-    let heap_start = current_break();
-    if (heap_start as isize) < 0 {
-        return Err(Error::Brk); // an error number, from a filter of system calls
-    }
-    let mut renderer = Renderer::new(out, proc::is_unicode(buffer), heap_start as usize);
+    let heap_start = current_break()?;
+    let mut renderer = Renderer::new(&mut out, proc::is_unicode(buffer), heap_start as usize);
     renderer.draw(buffer, heap_start as usize, "Before any allocation");
 
     let heap_end = heap_start.wrapping_add(4);
@@ -54,5 +43,5 @@ fn draw_three(out: &mut LineWriter, buffer: &mut [u8]) -> Result<(), Error> {
     // SAFETY: the four bytes are not used.
     unsafe { move_break(heap_start) }?;
     renderer.draw(buffer, heap_start as usize, "After moving it back down");
-    Ok(())
+    out.result
 }

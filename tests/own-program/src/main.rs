@@ -1,13 +1,10 @@
 #![no_std]
 #![no_main]
 
-use program_break::{exit, fail, stdio};
+use program_break::{Error, stdio};
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
-    match stdio::write_all(stdio::STDOUT, b"Hello\n") {
-        Ok(()) => exit(0),
-        failed => fail!(failed),
-    }
+fn main() -> Result<(), Error> {
+    stdio::write_all(stdio::STDOUT, b"Hello\n")
 }

@@ -16,7 +16,7 @@ unsafe impl FlexSource for Break {
 
     unsafe fn realloc_inplace_grow(&mut self, memory: NonNull<[u8]>, min_new_len: usize) -> Option<usize> {
         let start = memory.as_ptr() as *mut u8;
-        if start.wrapping_add(memory.len()) != program_break::current_break() {
+        if start.wrapping_add(memory.len()) != program_break::current_break().ok()? {
             return None;
         }
         self.0.grow(min_new_len - memory.len()).map(|(_, end)| end as usize - start as usize)

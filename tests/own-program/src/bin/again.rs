@@ -12,9 +12,9 @@ static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), program_break::Error> {
     for _ in 0..1_000_000 {
         black_box(Vec::<u8>::with_capacity(300 << 10));
     }
-    program_break::exit(0)
+    Ok(())
 }

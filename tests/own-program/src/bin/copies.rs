@@ -3,17 +3,16 @@
 #![no_main]
 
 use core::slice::from_raw_parts_mut;
-use program_break::{current_break, exit, fail, move_break};
+use program_break::{Error, current_break, exit, move_break};
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
-    let start = current_break();
+fn main() -> Result<(), Error> {
+    let start = current_break()?;
     let length = start as usize % 97 + 5_000;
     // SAFETY: up, so no memory is taken away; and nobody else has what lies between.
     let heap = unsafe {
-        let moved = move_break((start as usize + 2 * length) as *mut u8);
-        let Ok(()) = moved else { fail!(moved) };
+        move_break(start.wrapping_add(2 * length))?;
         from_raw_parts_mut(start, 2 * length)
     };
     let (one, two) = heap.split_at_mut(length);

@@ -11,7 +11,7 @@ struct Aligned(AtomicI32);
 
 static COUNT: Aligned = Aligned(AtomicI32::new(41));
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), program_break::Error> {
     let Aligned(count) = &COUNT;
     count.fetch_add(1, Relaxed);
     program_break::exit(count.load(Relaxed))

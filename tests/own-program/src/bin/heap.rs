@@ -8,7 +8,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{current_break, exit, move_break};
+use program_break::{Error, current_break, move_break};
 use program_break_malloc::Heap;
 use syscalls::{Sysno, syscall};
 
@@ -72,12 +72,12 @@ fn steps(count: usize, random: &mut Random) {
 }
 
 fn moved(from: usize) -> usize {
-    current_break() as usize - from
+    current_break().unwrap() as usize - from
 }
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    let start = current_break();
+    let start = current_break().unwrap();
     // Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new.
     // SAFETY: up, and back down to bytes that are not used again.
     unsafe {
@@ -182,15 +182,15 @@ extern "C" fn main() -> ! {
     // Blocks that are freed in full runs are used again.
     let new = |_| Some(alloc::boxed::Box::new([1_u8; 48]));
     let mut boxes: Vec<_> = (0..100_000).map(new).collect();
-    let before = current_break();
+    let before = current_break().unwrap();
     boxes.iter_mut().step_by(2).for_each(|one| *one = None);
     boxes.iter_mut().step_by(2).for_each(|one| *one = new(0));
-    let _ = writeln!(out, "used again {}", current_break() == before);
+    let _ = writeln!(out, "used again {}", current_break().unwrap() == before);
     drop(boxes);
 
     // Somebody else moves the break up, and the heap leaves that alone. (More than it would keep at the most.)
     let top = core::hint::black_box(Vec::<u8>::with_capacity(16 << 20));
-    let foreign = current_break();
+    let foreign = current_break().unwrap();
     // SAFETY: up, and then only these bytes are used.
     let bytes = unsafe {
         move_break(foreign.wrapping_add(5000)).unwrap();
@@ -199,10 +199,10 @@ extern "C" fn main() -> ! {
     bytes.fill(9);
     // Free memory below it stays where it is.
     drop(top);
-    let _ = writeln!(out, "left alone {}", current_break() == foreign.wrapping_add(5000));
+    let _ = writeln!(out, "left alone {}", current_break().unwrap() == foreign.wrapping_add(5000));
     steps(100_000, &mut random);
-    let end = current_break();
+    let end = current_break().unwrap();
     let _ = writeln!(out, "apart {}", bytes.iter().all(|byte| *byte == 9) && end as usize >= foreign as usize + 5000);
     let _ = writeln!(out, "kept {}", moved(start));
-    exit(0)
+    out.result
 }

@@ -11,7 +11,7 @@ static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), program_break::Error> {
     let mut bytes = Vec::<u8>::new();
     assert!(bytes.try_reserve_exact(1 << 46).is_err());
     bytes.reserve_exact(1 << 46);

@@ -3,6 +3,6 @@
 
 program_break::entry!(main);
 
-extern "C" fn main() -> ! {
-    panic!("{} is too much", program_break::current_break().addr() / usize::MAX + 42)
+fn main() -> Result<(), program_break::Error> {
+    panic!("{} is too much", program_break::current_break()?.addr() / usize::MAX + 42)
 }

@@ -11,7 +11,7 @@ struct Aligned([AtomicI32; 10_000]);
 
 static COUNTS: Aligned = Aligned([const { AtomicI32::new(0) }; 10_000]);
 
-extern "C" fn main() -> ! {
+fn main() -> Result<(), program_break::Error> {
     let Aligned(counts) = &COUNTS;
     for count in counts {
         count.fetch_add(1, Relaxed);

@@ -1,7 +1,5 @@
 //! The file: what the kernel loads of it, with which rights, and how large it is.
 
-mod common;
-
 use common::segments;
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader};

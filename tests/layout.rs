@@ -1,7 +1,5 @@
 //! What `layout` draws, held against what the kernel says of the same process.
 
-mod common;
-
 use common::*;
 use nix::libc;
 use object::{Object, ObjectSymbol};
@@ -262,6 +260,9 @@ fn assert_story(drawn: &[(Picture, Maps)]) {
 
 #[test]
 fn draws_what_the_kernel_has_mapped() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     for random in [true, false] {
         assert_story(&drawn(random, |_| ()));
     }
@@ -270,6 +271,9 @@ fn draws_what_the_kernel_has_mapped() {
 #[test]
 #[cfg(target_arch = "x86_64")] // whose registers it changes
 fn draws_many_mappings() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     use nix::sys::ptrace;
 
     for many in [60, 200] {
@@ -296,6 +300,9 @@ fn draws_many_mappings() {
 #[test]
 #[cfg(target_arch = "x86_64")] // whose second size of user memory it knows
 fn draws_all_of_user_memory() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     // As where the processor has five levels of page tables.
     let traced = strace(PROGRAM, &["-e", "inject=munmap:retval=0"], |_| {});
     let pictures = ended(&traced.output, "", 0);
@@ -305,6 +312,9 @@ fn draws_all_of_user_memory() {
 
 #[test]
 fn draws_what_it_knows_without_proc() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     for (fault, errno, times) in [
         ("inject=openat:error=ENOENT", 2, 3),
         ("inject=read:error=EIO", 5, 3),
@@ -336,12 +346,18 @@ fn draws_what_it_knows_without_proc() {
 
 #[test]
 fn writes_whole_lines() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let traced = strace(PROGRAM, &["-e", "trace=write"], |_| {});
     assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
 }
 
 #[test]
 fn gives_the_memory_back_and_reports_what_failed() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let traced = strace(PROGRAM, &[], |command| _ = command.stdout(full()));
     ended(&traced.output, "layout: write: errno 28\n", EX_IOERR);

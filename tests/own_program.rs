@@ -1,8 +1,6 @@
 //! The library in another program's hands, built by plain cargo, away from this project's `.cargo/config.toml`.
 
-mod common;
-
-use common::own_program::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
+use common::cargo::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
 use common::*;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 use object::read::elf::ElfFile64;

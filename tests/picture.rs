@@ -1,8 +1,6 @@
 //! docs/memory.svg, the recorded picture: a fresh one against the kernel's side, and the committed one against that.
 #![cfg(debug_assertions)] // as `make picture` records it
 
-mod common;
-
 use common::*;
 use nix::libc;
 use roxmltree::Document;
@@ -60,6 +58,9 @@ fn addresses(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn is_well_formed_and_contains_all_that_it_needs() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     for svg in [committed(), record()] {
         let document = Document::parse(&svg).unwrap();
         assert!(svg.len() <= 40 * 1024, "{} bytes", svg.len());
@@ -81,6 +82,9 @@ fn is_well_formed_and_contains_all_that_it_needs() {
 
 #[test]
 fn shows_what_the_kernel_says() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let svg = record();
     assert_eq!(svg, record(), "a second recording is the same");
 
@@ -158,6 +162,9 @@ fn shows_what_the_kernel_says() {
 #[test]
 #[cfg(target_arch = "x86_64")] // Elsewhere the gap has another size.
 fn is_the_one_that_make_picture_draws() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     // Where the addresses are is a matter of the kernel.
     let normal = |svg: &str| addresses(svg).fold(svg.to_string(), |text, address| text.replace(address, "0x"));
     assert_eq!(normal(&committed()), normal(&record()), "make picture draws it anew");
@@ -216,6 +223,9 @@ fn has_text_that_stands_out_from_its_ground() {
 
 #[test]
 fn leaves_the_old_picture_alone_if_it_fails() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let directory = project();
     let file = directory.path().join("docs/memory.svg");
     std::fs::write(&file, "the old one").unwrap();

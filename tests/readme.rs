@@ -1,7 +1,5 @@
 //! What the README shows is what comes out.
 
-mod common;
-
 use common::*;
 use std::process::Command;
 
@@ -64,6 +62,9 @@ fn shows_the_program_itself() {
 #[test]
 #[cfg(debug_assertions)] // as in `make gdb`
 fn shows_a_stop_of_the_tour() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let mut gdb = Command::new("gdb");
     gdb.args(["-q", "-nx", "-batch", "-x", "gdb/tour.py", "-ex", "set args > /dev/null", "-ex", "tour", "-ex", "tour"]);
     let output = run(gdb.arg(env!("CARGO_BIN_EXE_alloc")).env("LC_ALL", "C.UTF-8").current_dir(ROOT));

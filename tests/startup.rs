@@ -2,8 +2,6 @@
 //! profiles itself, so one of them is enough here.
 #![cfg(all(not(debug_assertions), target_arch = "x86_64"))]
 
-mod common;
-
 use common::{BUILD_LIMIT, captured, finish};
 use serde_json::Value;
 use std::process::{Command, Output};

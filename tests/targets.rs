@@ -3,9 +3,7 @@
 //! An architecture is left out, with a line that says so, where its tools are missing. `ALL_TARGETS=1` makes that a
 //! failure.
 
-mod common;
-
-use common::own_program::{assert_built, cargo, run_cargo};
+use common::cargo::{assert_built, cargo, run_cargo};
 use common::*;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{Endianness, elf};

@@ -1,9 +1,6 @@
 //! The heap in freestanding programs: `malloc`, `bump`, and programs of `tests/own-program`.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
-use common::own_program::{self, build};
+use common::cargo::{self, build};
 use common::*;
 use std::process::Command;
 
@@ -11,7 +8,7 @@ use std::process::Command;
 fn program(name: &str) -> String {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let options =
-        ["--features=malloc", "--bin=again", "--bin=heap", "--bin=out-of-memory", "--config", own_program::BOOTSTRAP];
+        ["--features=malloc", "--bin=again", "--bin=heap", "--bin=out-of-memory", "--config", cargo::BOOTSTRAP];
     build(profile, &options).join(name).to_str().unwrap().to_string()
 }
 
@@ -66,6 +63,9 @@ fn reports_when_there_is_no_more_memory() {
 
 #[test]
 fn moves_the_break_up_and_down_again() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let traced = strace(env!("CARGO_BIN_EXE_malloc"), &[], |_| {});
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     // For memory, nothing but brk, and advice about what it got.
@@ -114,6 +114,9 @@ fn moves_the_break_up_and_down_again() {
 
 #[test]
 fn learns_how_much_to_keep() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let traced = strace(&program("again"), &["-e", "trace=brk"], |_| {});
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     assert!(traced.calls.len() < 40, "{} calls for a million blocks", traced.calls.len());
@@ -121,6 +124,9 @@ fn learns_how_much_to_keep() {
 
 #[test]
 fn bump_moves_the_break_up_only() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
     let traced = strace(env!("CARGO_BIN_EXE_bump"), &[], |_| {});
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();

@@ -1,7 +1,7 @@
-//! The package in `tests/own-program`, built by plain cargo, as anybody's program on this library.
+//! Cargo as anybody calls it, and the package in `tests/own-program`, which uses the library as anybody's program does.
 
-use super::{BUILD_LIMIT, captured, finish};
-use std::path::{Path, PathBuf};
+use crate::{BUILD_LIMIT, captured, finish, root, scratch};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// What `.cargo/config.toml` says, as an option of cargo's.
@@ -25,24 +25,21 @@ pub fn run_cargo(command: &mut Command) -> Output {
     finish(captured(command).spawn().unwrap(), BUILD_LIMIT)
 }
 
-/// Fails on any warning, too.
+/// Fails on any warning of the compiler's, too. (Cargo has others, such as of a slow network.)
 #[track_caller]
 pub fn assert_built(output: &Output) {
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
-    assert!(!log.contains("warning"), "{log}");
+    assert!(!log.contains("warning: `"), "{log}");
 }
 
-/// Builds it with `options`, and returns the directory of the programs.
+/// Builds `tests/own-program` with `options`, and returns the directory of the programs.
 pub fn build(profile: &str, options: &[&str]) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-program").join(options.concat());
+    let target = scratch().join("own-program").join(options.concat());
     // Here, since two cargos that make one directory at the same time can fail.
     std::fs::create_dir_all(&target).unwrap();
-    // The tests of malloc/ build it too.
-    let mut roots = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let manifest = roots.find_map(|root| root.join("tests/own-program/Cargo.toml").canonicalize().ok()).unwrap();
-    let mut command = cargo(&["build", "--locked", "--profile", profile]);
-    command.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target).args(options);
+    let mut command = cargo(&["build", "--locked", "--profile", profile, "--manifest-path"]);
+    command.arg(root().join("tests/own-program/Cargo.toml")).arg("--target-dir").arg(&target).args(options);
     assert_built(&run_cargo(&mut command));
     target.join(if profile == "dev" { "debug" } else { profile })
 }

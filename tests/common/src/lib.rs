@@ -1,0 +1,40 @@
+//! What the tests have in common: looking at a program from outside.
+
+pub mod cargo;
+mod needs;
+mod process;
+mod ptraced;
+mod strace;
+
+pub use needs::*;
+pub use process::*;
+pub use ptraced::*;
+pub use strace::*;
+
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Endianness, elf};
+use std::path::{Path, PathBuf};
+
+/// The project's directory.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The directory for what the tests build, in the target directory.
+pub fn scratch() -> PathBuf {
+    let test = std::env::current_exe().unwrap(); // in target/PROFILE/deps
+    test.ancestors().nth(3).unwrap().join("tmp")
+}
+
+/// The number in `text`, in hexadecimal with or without `0x`.
+#[track_caller]
+pub fn hex(text: &str) -> u64 {
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The segments of one type, each as address, size in memory and rights.
+pub fn segments(file: &ElfFile64<Endianness>, p_type: elf::ProgramType) -> Vec<(u64, u64, elf::ProgramFlags)> {
+    let e = file.endian();
+    let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
+    headers.map(|header| (header.p_vaddr(e), header.p_memsz(e), header.p_flags(e))).collect()
+}

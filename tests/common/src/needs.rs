@@ -1,0 +1,55 @@
+//! What this machine, or a container on it, may not be able to do.
+
+use crate::process::{LIMIT, captured, finish};
+use std::collections::HashSet;
+use std::io::Write;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+/// What some tests need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter of
+    /// system calls refuses it.
+    FixedAddresses,
+    /// `ptrace`, for strace, for gdb, and for tests that trace a process themselves. Some containers refuse it.
+    Ptrace,
+    /// rust-gdb, which comes with rustup.
+    RustGdb,
+}
+
+/// Whether this machine lacks what a test needs, which then returns at once. The first time, this says so on standard error.
+/// With `ALL_TESTS=1` in the environment it is a failure.
+#[track_caller]
+pub fn lacks(need: Need) -> bool {
+    static HERE: LazyLock<[bool; 3]> = LazyLock::new(|| {
+        [fixed_addresses(), works(&["strace", "-o", "/dev/null", "true"]), works(&["rust-gdb", "--version"])]
+    });
+    let is_missing = !HERE[need as usize];
+    if is_missing {
+        left_out("ALL_TESTS", &format!("{need:?} is not available here: tests that need it are left out"));
+    }
+    is_missing
+}
+
+/// Says, once, what is left out and why. With `variable` in the environment, that is a failure.
+#[track_caller]
+pub fn left_out(variable: &str, message: &str) {
+    static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    assert!(std::env::var_os(variable).is_none(), "{message}");
+    if SAID.lock().unwrap().get_or_insert_default().insert(message.to_string()) {
+        #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
+        writeln!(std::io::stderr(), "{message}").unwrap();
+    }
+}
+
+fn fixed_addresses() -> bool {
+    // A personality is a thread's own.
+    std::thread::spawn(|| crate::randomise(false)).join().unwrap().is_ok()
+}
+
+/// Whether a command can be run here, and ends well.
+fn works(command: &[&str]) -> bool {
+    let child = captured(Command::new(command[0]).args(&command[1..])).spawn();
+    child.is_ok_and(|child| finish(child, LIMIT).status.success())
+}

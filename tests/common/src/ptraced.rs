@@ -1,0 +1,80 @@
+//! A program under ptrace.
+
+use crate::LIMIT;
+use nix::libc;
+use nix::sys::{ptrace, signal, wait};
+use nix::unistd::{Pid, alarm};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// A program that is stopped after each instruction, or at each system call, for a look at it.
+pub struct Ptraced(pub Pid);
+
+impl Ptraced {
+    /// Stopped before its first instruction.
+    pub fn start(mut command: Command) -> Ptraced {
+        // SAFETY: between fork and exec, and only system calls.
+        unsafe {
+            command.pre_exec(|| {
+                // A signal that `wait` doesn't expect, should the program take too long.
+                alarm::set(LIMIT.as_secs() as u32);
+                Ok(ptrace::traceme()?)
+            });
+        }
+        #[expect(clippy::zombie_processes, reason = "`wait` waits for it, by its number")]
+        let child = command.spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        wait::waitpid(pid, None).unwrap();
+        let options = ptrace::Options::PTRACE_O_EXITKILL | ptrace::Options::PTRACE_O_TRACESYSGOOD;
+        ptrace::setoptions(pid, options).unwrap();
+        Ptraced(pid)
+    }
+
+    /// Runs one instruction. The exit status, if it was the last.
+    pub fn step(&self) -> Option<i32> {
+        ptrace::step(self.0, None).unwrap();
+        self.wait()
+    }
+
+    /// Runs to the next start or end of a system call. The exit status, if there is none any more.
+    pub fn to_system_call(&self) -> Option<i32> {
+        ptrace::syscall(self.0, None).unwrap();
+        self.wait()
+    }
+
+    fn wait(&self) -> Option<i32> {
+        match wait::waitpid(self.0, None).unwrap() {
+            wait::WaitStatus::Stopped(_, signal::Signal::SIGTRAP) | wait::WaitStatus::PtraceSyscall(_) => None,
+            wait::WaitStatus::Exited(_, status) => Some(status),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The system call that it is at the start of: the number and the arguments. None anywhere else.
+    pub fn call(&self) -> Option<(i64, [u64; 6])> {
+        let info = ptrace::syscall_info(self.0).unwrap();
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return None;
+        }
+        // SAFETY: by `op`, this is the variant that the kernel has filled in.
+        let entry = unsafe { info.u.entry };
+        Some((entry.nr as i64, entry.args))
+    }
+
+    /// Runs to the start of the next system call with this number. The arguments; or none, if the program ends.
+    pub fn to_call_of(&self, number: i64) -> Option<[u64; 6]> {
+        while self.to_system_call().is_none() {
+            if let Some((found, arguments)) = self.call()
+                && found == number
+            {
+                return Some(arguments);
+            }
+        }
+        None
+    }
+
+    /// The 8 bytes of its memory at `address`.
+    pub fn peek(&self, address: u64) -> [u8; 8] {
+        ptrace::read(self.0, address as ptrace::AddressType).unwrap().to_ne_bytes()
+    }
+}

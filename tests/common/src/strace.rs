@@ -1,0 +1,74 @@
+//! The system calls of a program, through strace.
+
+use crate::{LIMIT, captured, finish, hex};
+use std::process::{Command, Output};
+
+/// One system call, as strace saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub name: String,
+    pub args: Vec<String>,
+    pub result: String,
+}
+
+impl Call {
+    /// The address in argument `n`, 0 for `NULL`.
+    pub fn address(&self, n: usize) -> u64 {
+        if self.args[n] == "NULL" { 0 } else { hex(&self.args[n]) }
+    }
+
+    /// The address that it returned.
+    pub fn returned(&self) -> u64 {
+        hex(&self.result)
+    }
+}
+
+/// What a program did under strace.
+#[derive(Debug)]
+pub struct Strace {
+    pub output: Output,
+    /// Its system calls after `execve`.
+    pub calls: Vec<Call>,
+}
+
+impl Strace {
+    pub fn stdout(&self) -> &str {
+        str::from_utf8(&self.output.stdout).unwrap()
+    }
+
+    pub fn stderr(&self) -> &str {
+        str::from_utf8(&self.output.stderr).unwrap()
+    }
+
+    pub fn named(&self, name: &str) -> Vec<&Call> {
+        self.calls.iter().filter(|call| call.name == name).collect()
+    }
+}
+
+/// Runs `program` under strace with `options`; `set_up` may change the command before.
+pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)) -> Strace {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut command = Command::new("strace");
+    command.arg("-o").arg(log.path()).args(["-s", "64"]).args(options).arg("--").arg(program);
+    set_up(captured(&mut command));
+    let output = finish(command.spawn().expect("strace starts"), LIMIT);
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let calls = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
+    Strace { output, calls }
+}
+
+/// `name(a, b) = result`, with remarks of strace's behind the result; nothing for lines about signals and the end.
+fn parse(line: &str) -> Option<Call> {
+    let (name, rest) = line.split_once('(')?;
+    if name.contains(' ') {
+        return None;
+    }
+    let (args, result) = rest.rsplit_once(" = ")?;
+    let args = args.trim_end().strip_suffix(')')?;
+    let result = result.split(' ').next().unwrap();
+    Some(Call {
+        name: name.to_string(),
+        args: args.split(", ").map(str::to_string).filter(|arg| !arg.is_empty()).collect(),
+        result: result.to_string(),
+    })
+}

@@ -19,7 +19,7 @@ macro_rules! entry {
 
         $crate::_start!(start);
 
-        // What gdb's `start` and `break main` look for. Only in builds with debug assertions, since a symbol takes bytes.
+        // What gdb's `start` and `break main` look for. A symbol takes bytes, so release builds are without it.
         #[cfg(debug_assertions)]
         core::arch::global_asm!(".globl main", ".set main, {main}", main = sym $main);
 

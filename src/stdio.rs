@@ -19,8 +19,8 @@ const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
 ///
 /// # Errors
 ///
-/// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returns 0. Some of `bytes` may
-/// have been written by then.
+/// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returns 0. Some of `bytes`
+/// may have been written by then.
 #[inline]
 pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
     loop {

@@ -59,7 +59,6 @@ const STORY: [&str; 9] = [
     "let heap_start = current_break()",
     "let heap_end =",
     "move_break(heap_end)",
-    
     "let heap =",
     "*heap = *b\"HI",
     "stdio::write_all(",

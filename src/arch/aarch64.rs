@@ -1,8 +1,9 @@
 //! AArch64, which is also called ARM64.
 //!
 //! The system call convention is described in [`syscall(2)`]: the number of the call is in x8, the arguments are in x0,
-//! x1 and x2, and the result returns in x0. The instruction `svc 0` enters the kernel, which keeps all other registers
-//! and doesn't touch the stack.
+//! x1 and x2, and the result returns in x0. The instruction `svc 0` enters the kernel, which keeps all other general
+//! registers and doesn't touch the stack. Of the vector registers it keeps the 128 bits that they have without SVE,
+//! which this program isn't built for.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
 //! the pair of `mov` and `svc`, as the article's on x86-64.
@@ -12,15 +13,15 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too
-/// ([AAPCS64], 6.4.5). A chain of frames ends at zero (6.4.6). The kernel has zeroed all general registers, but no ABI
-/// says that it does.
+/// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
+/// function expects ([AAPCS64], 6.4.5). A chain of frames ends at zero (6.4.6). The kernel has zeroed all general
+/// registers, but no ABI says that it does.
 ///
 /// [AAPCS64]: https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
-    ($main:path) => {
+    ($start:path) => {
         // Naked: the compiler adds no instruction to these lines.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
@@ -29,9 +30,9 @@ macro_rules! _start {
                 ".cfi_startproc",     // for debuggers:
                 ".cfi_undefined x30", // no return address, so a backtrace ends here
                 "mov x29, xzr",       // no frame before this one
-                "bl {main}",          // never returns
+                "bl {start}",         // never returns
                 ".cfi_endproc",
-                main = sym $main,
+                start = sym $start,
             )
         }
     };

@@ -2,10 +2,10 @@
 //!
 //! Such a file defines:
 //!
-//! - `_start!`, the macro that defines `_start`, where the kernel starts a program. It calls `main`, with the stack
-//!   aligned as functions expect it, and a debugger's backtrace ends there;
-//! - the raw system calls `brk`, `write` and `exit`: registers in, a register out, nothing checked. Each
-//!   is the pair of instructions that loads the number of the call and enters the kernel.
+//! - `_start!`, the macro that defines `_start`, where the kernel starts a program. It calls the function that `entry!`
+//!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there;
+//! - the raw system calls `brk`, `write` and `exit`: registers in, a register out, nothing checked. Each is the pair of
+//!   instructions that loads the number of the call and enters the kernel.
 //!
 //! A new file is named here, in `build.rs`, and in `Cargo.toml` (the targets of the dependencies).
 

@@ -1,8 +1,9 @@
 //! RISC-V with 64 bits.
 //!
 //! The system call convention is described in [`syscall(2)`]: the number of the call is in a7, the arguments are in a0,
-//! a1 and a2, and the result returns in a0. The instruction `ecall` enters the kernel, which keeps all other registers
-//! and doesn't touch the stack.
+//! a1 and a2, and the result returns in a0. The instruction `ecall` enters the kernel, which keeps all other general
+//! and floating-point registers and doesn't touch the stack. It doesn't keep the vector registers, which this program
+//! isn't built for.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
 //! the pair of `li` and `ecall`, as the article's on x86-64.
@@ -12,9 +13,10 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with sp at a multiple of 16, which a function expects, too. The
-/// other registers keep the values of the program before this one, but a chain of frames has to end at zero, so this
-/// clears fp ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer Convention").
+/// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
+/// function expects. The other registers keep the values of the program before this one, but a chain of frames has to
+/// end at zero, so this clears fp ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer
+/// Convention").
 ///
 /// Nothing needs gp: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
 ///
@@ -22,7 +24,7 @@ use syscalls::Sysno;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
-    ($main:path) => {
+    ($start:path) => {
         // Naked: the compiler adds no instruction to these lines.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
@@ -31,9 +33,9 @@ macro_rules! _start {
                 ".cfi_startproc",    // for debuggers:
                 ".cfi_undefined ra", // no return address, so a backtrace ends here
                 "li fp, 0",          // no frame before this one
-                "call {main}",       // never returns
+                "call {start}",      // never returns
                 ".cfi_endproc",
-                main = sym $main,
+                start = sym $start,
             )
         }
     };

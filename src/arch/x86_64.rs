@@ -14,13 +14,13 @@
 use core::arch::asm;
 use syscalls::Sysno;
 
-/// Defines `_start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), where a function expects it
-/// before the call that pushes its return address (3.2.2). The ABI leaves the other registers to the system. Linux
-/// zeroes them, so rbp ends the chain of frames without an instruction that does it.
+/// Defines `_start`, which calls `$start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), and
+/// that is where rsp has to be right before a `call` (3.2.2). A chain of frames ends where rbp is 0. The ABI asks the
+/// program to clear it (3.4.1), but Linux has done that already, as with all registers except rsp.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
-    ($main:path) => {
+    ($start:path) => {
         // Naked: the compiler adds no instruction to these lines, so at the `call` the stack is as the kernel left it.
         #[unsafe(no_mangle)]
         #[unsafe(naked)]
@@ -28,9 +28,9 @@ macro_rules! _start {
             core::arch::naked_asm!(
                 ".cfi_startproc",     // for debuggers:
                 ".cfi_undefined rip", // no return address, so a backtrace ends here
-                "call {main}",        // never returns
+                "call {start}",       // never returns
                 ".cfi_endproc",
-                main = sym $main,
+                start = sym $start,
             )
         }
     };

@@ -4,7 +4,6 @@ use common::*;
 use std::process::Command;
 
 const README: &str = include_str!("../README.md");
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The same text with what differs from run to run made equal: addresses, and the blanks that strace puts behind them;
 /// times, and what cargo prints while it compiles.
@@ -40,7 +39,7 @@ fn shows_what_its_commands_print() {
     for command in commands {
         let (command, expected) = command.split_once('\n').unwrap();
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(ROOT);
+        shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root());
         // As typed into a shell, not as a part of the `make test` or the cargo that runs this.
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("MAKE") || key.starts_with("CARGO_")) {
             if key != "CARGO_HOME" {
@@ -55,7 +54,7 @@ fn shows_what_its_commands_print() {
 #[test]
 fn shows_the_program_itself() {
     let program = include_str!("../src/main.rs");
-    let main = &program[program.find("extern \"C\" fn main").unwrap()..];
+    let main = &program[program.find("fn main").unwrap()..];
     assert!(README.contains(&format!("```rust\n{main}```\n")), "not this: {main}");
 }
 
@@ -67,7 +66,7 @@ fn shows_a_stop_of_the_tour() {
     }
     let mut gdb = Command::new("gdb");
     gdb.args(["-q", "-nx", "-batch", "-x", "gdb/tour.py", "-ex", "set args > /dev/null", "-ex", "tour", "-ex", "tour"]);
-    let output = run(gdb.arg(env!("CARGO_BIN_EXE_alloc")).env("LC_ALL", "C.UTF-8").current_dir(ROOT));
+    let output = run(gdb.arg(env!("CARGO_BIN_EXE_alloc")).env("LC_ALL", "C.UTF-8").current_dir(root()));
     let output = String::from_utf8(output.stdout).unwrap();
     let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
     let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();
@@ -82,33 +81,9 @@ fn shows_a_stop_of_the_tour() {
 }
 
 #[test]
-fn agrees_with_the_page_of_all_figures() {
-    // The rows of a table, as cells by the heads of their columns.
-    let rows = |text: &'static str| -> Vec<Vec<(&str, &str)>> {
-        let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-        let mut lines =
-            text.lines().skip_while(|line| !line.starts_with("| | file")).take_while(|line| !line.is_empty());
-        let heads = cells(lines.next().unwrap());
-        lines.skip(1).map(|line| heads.iter().copied().zip(cells(line)).collect()).collect()
-    };
-    let all = rows(include_str!("../benches/README.md"));
-    let shown = rows(README);
-    assert!(shown.len() > 3, "{shown:?}");
-    for (n, row) in shown.iter().enumerate() {
-        let name = if n == 0 { "`alloc`, release" } else { row[0].1 };
-        let full = all.iter().find(|row| row[0].1 == name).unwrap_or_else(|| panic!("no row {name}"));
-        for (head, cell) in &row[1..] {
-            let (_, figure) = full.iter().find(|(name, _)| name == head).unwrap_or_else(|| panic!("no column {head}"));
-            // In the page with the quartiles.
-            assert_eq!(figure.split(" (").next().unwrap(), *cell, "{name}, {head}");
-        }
-    }
-}
-
-#[test]
 fn names_files_that_are_there() {
     for page in ["README.md", "CONTRIBUTING.md", "benches/README.md", "malloc/README.md"] {
-        let path = std::path::Path::new(ROOT).join(page);
+        let path = root().join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).map(|link| link.split(')').next().unwrap());
         for link in links.filter(|link| !link.starts_with("http")) {

@@ -49,7 +49,7 @@ fn fixed_addresses() -> bool {
 }
 
 /// Whether a command can be run here, and ends well.
-fn works(command: &[&str]) -> bool {
+pub fn works(command: &[&str]) -> bool {
     let child = captured(Command::new(command[0]).args(&command[1..])).spawn();
     child.is_ok_and(|child| finish(child, LIMIT).status.success())
 }

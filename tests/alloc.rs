@@ -3,9 +3,8 @@
 use common::*;
 use nix::libc;
 use nix::sys::{ptrace, resource, signal};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{Read, Seek};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
@@ -26,11 +25,6 @@ fn run_after(set_up: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static
 fn assert_freed(traced: &Strace) {
     let brk = traced.named("brk");
     assert_eq!(brk.last().unwrap().address(0), brk[0].returned(), "the break is not back: {brk:?}");
-}
-
-#[test]
-fn prints_hi() {
-    assert_ended(&run(&mut Command::new(ALLOC)), "HI\n", "", 0);
 }
 
 #[test]
@@ -164,39 +158,6 @@ fn reports_the_first_when_write_and_the_free_fail() {
 }
 
 #[test]
-fn reports_when_the_disk_is_full() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let full = || Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let traced = strace(ALLOC, &[], |command| _ = command.stdout(full()));
-    assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
-    assert_freed(&traced);
-}
-
-#[test]
-fn reports_when_standard_output_is_closed() {
-    let output = run_after(|| Ok(nix::unistd::close(1)?));
-    assert_ended(&output, "", "alloc: write: errno 9\n", EX_IOERR);
-}
-
-#[test]
-fn reports_when_a_pipe_is_full_and_does_not_wait() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let (_reader, writer) = std::io::pipe().unwrap();
-    let writer = OwnedFd::from(writer);
-    nix::fcntl::fcntl(&writer, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
-    let mut file = File::from(writer.try_clone().unwrap());
-    while file.write(&[0; 4096]).is_ok() {}
-    while file.write(&[0]).is_ok() {}
-    let traced = strace(ALLOC, &[], |command| _ = command.stdout(writer));
-    let output = traced.output;
-    assert_ended(&output, "", "alloc: write: errno 11\n", EX_IOERR);
-}
-
-#[test]
 fn ends_by_sigpipe_when_the_reader_is_gone() {
     for ignored in [false, true] {
         let action = if ignored { signal::SigHandler::SigIgn } else { signal::SigHandler::SigDfl };
@@ -275,6 +236,8 @@ fn does_not_wait_for_a_write_that_takes_nothing() {
 
 #[test]
 fn exits_with_the_same_status_when_standard_error_is_closed() {
+    let output = run_after(|| Ok(nix::unistd::close(1)?));
+    assert_ended(&output, "", "alloc: write: errno 9\n", EX_IOERR);
     let output = run_after(|| {
         nix::unistd::close(2)?;
         Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?)

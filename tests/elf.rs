@@ -18,31 +18,19 @@ fn is_static() {
         assert_eq!(file.elf_header().e_type(file.endian()), elf::ET_EXEC);
         assert_eq!(segments(file, elf::PT_INTERP), [], "an interpreter");
         assert_eq!(segments(file, elf::PT_DYNAMIC), [], "a dynamic section");
-        for section in file.sections() {
-            assert_eq!(section.relocations().count(), 0, "relocations in {:?}", section.name());
-            let relocations = [".rela", ".rel", ".relr"].map(|start| section.name().unwrap().starts_with(start));
-            assert_eq!(relocations, [false; 3]);
-        }
+        let names: Vec<_> = file.sections().map(|section| section.name().unwrap().to_string()).collect();
+        assert!(!names.iter().any(|name| name.starts_with(".rel")), "relocations in {names:?}");
     });
 }
 
 #[test]
-fn has_no_segment_that_can_be_written_and_executed() {
-    with(ALLOC, |file| {
-        let load = segments(file, elf::PT_LOAD);
-        assert!(load.iter().all(|(_, _, flags)| !flags.contains(elf::PF_W | elf::PF_X)), "{load:x?}");
-        let stack = segments(file, elf::PT_GNU_STACK);
-        assert_eq!(stack.iter().map(|(_, _, flags)| *flags).collect::<Vec<_>>(), [elf::PF_R | elf::PF_W]);
-    });
-}
-
-#[test]
-fn has_one_segment_to_load() {
+fn has_one_segment_to_load_and_a_stack_that_is_not_executable() {
     with(ALLOC, |file| {
         // GNU ld keeps the segment for data, with no bytes in it.
-        let load = segments(file, elf::PT_LOAD).into_iter().filter(|(_, size, _)| *size > 0).collect::<Vec<_>>();
-        assert_eq!(load.len(), 1, "{load:x?}");
-        assert_eq!(load[0].2, elf::PF_R | elf::PF_X);
+        let load = segments(file, elf::PT_LOAD).into_iter().filter(|(_, size, _)| *size > 0);
+        assert_eq!(load.map(|(_, _, flags)| flags).collect::<Vec<_>>(), [elf::PF_R | elf::PF_X]);
+        let stack = segments(file, elf::PT_GNU_STACK);
+        assert_eq!(stack.iter().map(|(_, _, flags)| *flags).collect::<Vec<_>>(), [elf::PF_R | elf::PF_W]);
     });
 }
 
@@ -78,16 +66,4 @@ fn is_small_in_release_and_has_debug_information_otherwise() {
             assert!(size <= limit, "{size} bytes");
         }
     });
-}
-
-#[test]
-fn has_no_panic_and_no_formatting_in_release() {
-    if cfg!(debug_assertions) {
-        return;
-    }
-    let bytes = std::fs::read(ALLOC).unwrap();
-    let text = String::from_utf8_lossy(&bytes);
-    for trace in ["panic", "src/main.rs", ".rs", "core", "overflow"] {
-        assert!(!text.contains(trace), "there is {trace:?} in it");
-    }
 }

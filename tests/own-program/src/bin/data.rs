@@ -1,4 +1,4 @@
-//! Has data, and nothing zeroed.
+//! Has data, and zeroed data that is aligned to more than a page.
 #![no_std]
 #![no_main]
 
@@ -6,13 +6,17 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 program_break::entry!(main);
 
-#[repr(align(8192))]
-struct Aligned(AtomicI32);
+#[repr(align(64))]
+struct Line(AtomicI32);
 
-static COUNT: Aligned = Aligned(AtomicI32::new(41));
+#[repr(align(8192))]
+struct Pages(AtomicI32);
+
+static COUNT: Line = Line(AtomicI32::new(41));
+static ZERO: Pages = Pages(AtomicI32::new(0));
 
 fn main() -> Result<(), program_break::Error> {
-    let Aligned(count) = &COUNT;
-    count.fetch_add(1, Relaxed);
-    program_break::exit(count.load(Relaxed))
+    ZERO.0.fetch_add(1, Relaxed);
+    COUNT.0.fetch_add(ZERO.0.load(Relaxed), Relaxed);
+    program_break::exit(COUNT.0.load(Relaxed))
 }

@@ -62,6 +62,7 @@ layout: tools ## let a process draw its own virtual memory
 malloc: tools ## see Box, Vec and BTreeMap move the program break
 	cargo run --bin alloc
 	cargo run -p program-break-malloc --bin bump
+	cargo run -p program-break-malloc --bin free_list
 	cargo run -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust

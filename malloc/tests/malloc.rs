@@ -1,4 +1,4 @@
-//! The heap in freestanding programs: `malloc`, `bump`, and programs of `tests/own-program`.
+//! The heap in freestanding programs: `malloc`, and programs of `tests/own-program`.
 
 use common::cargo::{self, build};
 use common::*;
@@ -120,29 +120,4 @@ fn learns_how_much_to_keep() {
     let traced = strace(&program("again"), &["-e", "trace=brk"], |_| {});
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     assert!(traced.calls.len() < 40, "{} calls for a million blocks", traced.calls.len());
-}
-
-#[test]
-fn bump_moves_the_break_up_only() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let traced = strace(env!("CARGO_BIN_EXE_bump"), &[], |_| {});
-    assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
-    let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();
-    assert!(breaks.is_sorted(), "{breaks:x?}");
-    // By whole pages: one for the String, two in all for the Vec of 8,000 bytes, and four for the one that grows to 8
-    // KiB in blocks of 32, 64, 128 ... bytes.
-    let lines = traced.stdout().lines().skip(1).map(|line| {
-        let mut words = line.split_whitespace().rev();
-        let size: u64 = words.next().unwrap().parse().unwrap();
-        (size, hex(words.next().unwrap()))
-    });
-    let lines: Vec<_> = lines.collect();
-    let sizes: Vec<_> = lines.iter().map(|(size, _)| *size).collect();
-    assert_eq!(sizes, [0, 4096, 8192, 24576, 24576], "{}", traced.stdout());
-    assert_shown(&traced.stdout().lines().collect::<Vec<_>>());
-    for (size, end) in lines {
-        assert!(end == breaks[0] + size && breaks.contains(&end), "{breaks:x?}\n{}", traced.stdout());
-    }
 }

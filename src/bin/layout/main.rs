@@ -1,47 +1,62 @@
 //! The article's picture of virtual memory, drawn by a process of itself: before any allocation, after moving the
 //! program break up by four bytes, and after moving it back down.
 //!
-//! The first picture shows the whole address space, from the top down: the end of user memory, the stack, what the
-//! kernel adds, the very large gap, the heap with the program break, and the program itself. The other two show what is
-//! between the gap and the program. They mark what has moved: the break by exactly 4 bytes, while the mapping `[heap]`
-//! that comes and goes is a whole page.
+//! The first picture shows all that is mapped, from the top down: the stack, what the kernel adds, the very large gap,
+//! the heap with the program break, and the program itself. The other two show what is between the gap and the program.
+//! They mark what has moved: the break by exactly 4 bytes, while what the kernel maps is a whole page.
 //!
-//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`.
-//! Without `/proc`, the program draws what it knows by itself, and says what is missing. It uses no heap, since that is
-//! what it draws.
+//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`. If
+//! they can't be read, the program exits with status 72. It uses no heap, since that is what it draws.
 #![no_std]
 #![no_main]
 
+mod maps;
 mod picture;
-mod proc;
-mod regions;
 
-use picture::Renderer;
-use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{Error, current_break, move_break};
+use core::fmt::Write;
+use picture::Picture;
+use program_break::stdio::{LineWriter, STDERR, STDOUT};
+use program_break::{Error, current_break, exit, move_break};
+use syscalls::Errno;
 
 program_break::entry!(main);
 
-/// Where a file in /proc is read into. Zeroed data takes no memory before it is used.
-static mut BUFFER: [u8; 1 << 20] = [0; 1 << 20];
+/// The exit status if a file of the system's can't be read (`sysexits.h`).
+const EX_OSFILE: i32 = 72;
+
+/// Where /proc/self/maps is read into. Zeroed data takes no memory before it is used.
+static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
 
 fn main() -> Result<(), Error> {
     let buffer = &raw mut BUFFER;
     // SAFETY: this is the only reference to it, and `main` runs once.
     let buffer = unsafe { &mut *buffer };
-    let mut out = LineWriter::new(STDOUT);
-
     let heap_start = current_break()?;
-    let mut renderer = Renderer::new(&mut out, proc::is_unicode(buffer), heap_start as usize);
-    renderer.draw(buffer, heap_start as usize, "Before any allocation");
+    let start = heap_start.addr();
+    let mut picture = Picture { out: LineWriter::new(STDOUT), heap_start: start, program_break: start, moved: 0 };
+    let mut draw = |program_break, title, remark| {
+        maps::read(buffer).map(|mappings| picture.draw(mappings, program_break, title, remark))
+    };
+
+    let remark = "Nothing is on the heap: it starts where it ends, at the program break.";
+    draw(heap_start, "Before any allocation", remark).unwrap_or_else(|errno| fail(errno))?;
 
     let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
-    renderer.draw(buffer, heap_end as usize, "After moving the program break up by 4 bytes");
+    let remark = "The program has asked for four bytes. The kernel maps whole pages.";
+    let drawn = draw(heap_end, "After moving the program break up by 4 bytes", remark);
 
+    // The memory is given back even if it could not be drawn.
     // SAFETY: the four bytes are not used.
-    unsafe { move_break(heap_start) }?;
-    renderer.draw(buffer, heap_start as usize, "After moving it back down");
-    out.result
+    let freed = unsafe { move_break(heap_start) };
+    drawn.unwrap_or_else(|errno| fail(errno)).and(freed)?;
+    draw(heap_start, "After moving it back down", "The page is gone, too.").unwrap_or_else(|errno| fail(errno))
+}
+
+/// Reports that the mappings can't be read, and ends the program.
+fn fail(errno: Errno) -> ! {
+    // If this can't be written either, the exit status reports the failure.
+    let _ = writeln!(LineWriter::new(STDERR), "layout: /proc/self/maps: errno {}", errno.into_raw());
+    exit(EX_OSFILE)
 }

@@ -1,11 +1,17 @@
 //! What the tests have in common: looking at a program from outside.
 
 pub mod cargo;
+mod drawing;
+mod gdb;
+mod maps;
 mod needs;
 mod process;
 mod ptraced;
 mod strace;
 
+pub use drawing::*;
+pub use gdb::*;
+pub use maps::*;
 pub use needs::*;
 pub use process::*;
 pub use ptraced::*;

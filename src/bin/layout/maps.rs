@@ -1,0 +1,58 @@
+//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]).
+//!
+//! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
+
+use syscalls::{Errno, Sysno, syscall};
+
+/// A part of the address space that has the same rights and the same origin throughout.
+#[derive(Clone, Copy)]
+pub struct Mapping<'a> {
+    pub start: usize,
+    /// The first address past it.
+    pub end: usize,
+    /// As in the file: `rw-`.
+    pub rights: &'a str,
+    /// `[stack]`, a file's path, or nothing.
+    pub name: &'a str,
+}
+
+/// Reads the file into `buffer`, and returns the mappings from the highest address down.
+///
+/// # Errors
+///
+/// Returns the error number of the system call that failed, or `EFBIG` if the buffer is too small. The file is then
+/// left open.
+pub fn read(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
+    const AT_FDCWD: isize = -100;
+    const O_RDONLY: usize = 0;
+    // SAFETY: the path is a C string, and the kernel only reads it.
+    let fd = unsafe { syscall!(Sysno::openat, AT_FDCWD, c"/proc/self/maps".as_ptr(), O_RDONLY) }?;
+    let mut length = 0;
+    loop {
+        let rest = &mut buffer[length..];
+        if rest.is_empty() {
+            return Err(Errno::EFBIG);
+        }
+        // SAFETY: the kernel writes into the rest of the buffer, and no further than its length.
+        match unsafe { syscall!(Sysno::read, fd, rest.as_mut_ptr(), rest.len()) }? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    // SAFETY: the descriptor is this function's own, and isn't used again.
+    unsafe { syscall!(Sysno::close, fd) }?;
+    let lines = buffer[..length].trim_ascii_end().rsplit(|&byte| byte == b'\n');
+    Ok(lines.map(|line| parse(line).expect("a line of /proc/self/maps")))
+}
+
+/// Takes a line apart: `start-end rights offset device inode name`.
+fn parse(line: &[u8]) -> Option<Mapping<'_>> {
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let mut field = || str::from_utf8(fields.next()?).ok();
+    let (start, end) = field()?.split_once('-')?;
+    let rights = field()?.get(..3)?;
+    // The path of a file can have any bytes in it. The program's own, which may be such a path, isn't shown.
+    let name = fields.nth(3).map_or("", |name| str::from_utf8(name).unwrap_or("").trim());
+    let hex = |text| usize::from_str_radix(text, 16).ok();
+    Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
+}

@@ -7,7 +7,6 @@ gdb 12 or later, with Python.
 
 import linecache
 import os
-import re
 
 import gdb
 
@@ -51,25 +50,17 @@ def source(line):
 
 
 def size(length):
-    """A number of bytes, for people."""
+    """A number of bytes, for people, as `layout` shows it."""
     if length < 16 * 1024:
-        return f"{length:,} byte" + "s" * (length != 1)
-    for unit in ["KiB", "MiB", "GiB", "TiB"]:
-        length /= 1024
-        if length < 1024:
-            break
-    return f"{length:.4g} {unit}"
+        return f"{length:,} bytes"
+    power = (length.bit_length() - 1) // 10
+    return f"{length / 1024**power:.1f}".removesuffix(".0") + f" {'KMGTPE'[power - 1]}iB"
 
 
 def c_characters(data):
     """Each byte as C writes it."""
     escapes = {0: "\\0", 10: "\\n"}
     return [escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data]
-
-
-def page_size():
-    """What the kernel says in the auxiliary vector, in bytes."""
-    return int(re.search(r"AT_PAGESZ.*?(\d+)\n", gdb.execute("info auxv", to_string=True)).group(1))
 
 
 class Event:
@@ -145,7 +136,7 @@ class Process:
         self.lines = set()  # of main that have been run since the events that were shown last
         self.line = 0  # of main that is being run
         self.bytes = b""  # of the heap when that line was reached
-        self.is_touring = self.has_arrived = False
+        self.is_touring = False  # on the way to the next event
 
     def is_running(self):
         """Whether there is a process. Forgets what was seen of another one."""
@@ -188,8 +179,9 @@ class Process:
             self.bytes = self.heap()
         self.lines.add(self.line)
         self.line = line
-        self.has_arrived = self.is_touring and bool(self.events)
-        return self.has_arrived
+        has_arrived = self.is_touring and bool(self.events)
+        self.is_touring &= not has_arrived
+        return has_arrived
 
     def heap(self):
         """The bytes of the heap."""
@@ -200,32 +192,41 @@ class Process:
         has stopped elsewhere, which gdb has shown, or has ended."""
         is_at_line = gdb.newest_frame().pc() == lines_of_main().get(self.line)
         if not (is_at_line and self.events):
-            self.is_touring, self.has_arrived = True, False
-            try:
-                gdb.execute("continue", to_string=True)
-            finally:
-                self.is_touring = False
-            if not (self.is_running() and self.has_arrived):
+            self.is_touring = True
+            gdb.execute("continue", to_string=True)
+            has_arrived, self.is_touring = not self.is_touring, False
+            if not (self.is_running() and has_arrived):
                 return []
         events, self.events = self.events, []
         return events
 
 
 class Memory:
-    """What is in the address space now."""
+    """What is mapped now, and where the heap is."""
 
     def __init__(self, process):
         self.heap_start, self.program_break = process.heap_start, process.program_break
+        self.regions = []  # (start, end, rights, name), from the highest address down
+        program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
+        names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}
         with open(f"/proc/{pid()}/maps", "rb") as maps:  # in any encoding: the program's path is in it
             lines = [line.split(maxsplit=5) for line in maps]
-        self.mappings = []  # (start, end, name), from the lowest address up
-        for addresses, _, _, _, _, *name in lines:
+        for addresses, rights, _, _, _, *name in reversed(lines):
             start, end = (int(address, 16) for address in addresses.split(b"-"))
-            self.mappings.append((start, end, b"".join(name).strip()))
-        program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
-        mine = [(start, end) for start, end, name in self.mappings if name == program]
-        self.program = mine[0][0], mine[-1][1]
-        named = {name: (start, end) for start, end, name in self.mappings}
-        self.stack, self.heap = named.get(b"[stack]"), named.get(b"[heap]")
-        # What the kernel has put into the gap between the heap and the stack.
-        self.kernels = [name.decode() for name in (b"[vvar]", b"[vdso]") if name in named]
+            name = b"".join(name).strip()
+            if start < 2**63:  # the others are the kernel's
+                self.add(start, end, rights[:3].decode(), names.get(name) or name.decode(errors="replace"))
+        program = [region for region in self.regions if region[3] == "program"]
+        self.program = program[-1][0], program[0][1]
+        self.stack = next(region[:2] for region in self.regions if region[3] == names[b"[stack]"])
+
+    def add(self, start, end, rights, name):
+        """Adds a mapping. Those of the program are one region if they are side by side, and so are those that the kernel
+        has added. A region of several rights has none of its own."""
+        if self.regions:
+            low, high, rights_above, above = self.regions[-1]
+            if end == low and (above == name or above[:1] == name[:1] == "["):
+                end, rights = high, rights if rights == rights_above else ""
+                name = name if name == above else f"{above.split()[0]} to {name}"
+                self.regions.pop()
+        self.regions.append((start, end, rights, name))

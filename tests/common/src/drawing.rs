@@ -75,11 +75,10 @@ impl Drawing {
         regions.find(|region| region.name == name).unwrap_or_else(|| panic!("no {name}: {self:#x?}"))
     }
 
-    /// All marks, from the top down.
+    /// All marks: those of the edges, and those of the regions.
     pub fn marks(&self) -> Vec<&str> {
-        let mut marks: Vec<_> = self.edges.iter().map(|edge| (edge.address, &*edge.mark)).collect();
-        marks.extend(self.regions.iter().map(|region| (region.end, &*region.mark)));
-        marks.into_iter().map(|(_, mark)| mark).filter(|mark| !mark.is_empty()).collect()
+        let edges = self.edges.iter().map(|edge| &*edge.mark);
+        edges.chain(self.regions.iter().map(|region| &*region.mark)).filter(|mark| !mark.is_empty()).collect()
     }
 
     /// Asserts that this is what is mapped between its highest and its lowest address, and nothing but that.

@@ -1,1 +1,23 @@
-//! x
+//! gdb.
+
+use crate::run;
+use std::process::Command;
+
+/// A gdb that runs `commands` on a program and ends, whatever the user's start-up file and colours are. What the program
+/// prints goes nowhere: it could come in the middle of what gdb prints.
+pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-q", "-nx", "-batch", "-ex", "set width 0", "-ex", "set args > /dev/null"]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    gdb.arg(program).env_remove("NO_COLOR");
+    gdb
+}
+
+/// What it prints, and after that its errors.
+#[track_caller]
+pub fn gdb(program: &str, commands: &[&str]) -> String {
+    let output = run(&mut gdb_command(program, commands));
+    String::from_utf8(output.stdout).unwrap() + str::from_utf8(&output.stderr).unwrap()
+}

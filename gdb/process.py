@@ -7,6 +7,8 @@ gdb 12 or later, with Python.
 
 import linecache
 import os
+from dataclasses import dataclass
+from functools import partial
 
 import gdb
 
@@ -63,78 +65,67 @@ def c_characters(data):
     return [escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data]
 
 
+@dataclass
 class Event:
     """A step of the program: a system call that has returned, or bytes that were stored on the heap."""
 
-    def __init__(self, step, line, call="", before=b"", printed=b""):
-        self.step = step  # of STEPS, or failure
-        self.line = line  # of src/main.rs
-        self.call = call  # as strace shows it
-        self.before = before  # the bytes of the heap, before others were stored
-        self.printed = printed
+    step: str  # of STEPS, or failure
+    line: int  # of src/main.rs
+    lines: list  # that were run since the last event
+    call: str = ""  # as strace shows it
+    before: bytes = b""  # the bytes of the heap, before others were stored
+    printed: bytes = b""
 
 
-class Call(gdb.Breakpoint):
-    """At the start of a raw call, `on_call` gets its arguments. When it returns, `on_return` gets them and the
-    result."""
+class Place(gdb.Breakpoint):
+    """Where a function is called. The process stops there, without a word, if that returns True."""
 
-    def __init__(self, name, on_return, on_call=lambda *arguments: None):
-        super().__init__(f"program_break::arch::calls::{name}", internal=True)
+    def __init__(self, place, function):
+        super().__init__(place, internal=True)
         self.silent = True
-        self.on_return, self.on_call = on_return, on_call
+        self.function = function
 
     def stop(self):
-        frame = gdb.newest_frame()
-        block = frame.block()
-        while not block.function:
-            block = block.superblock
-        arguments = [int(frame.read_var(symbol)) for symbol in block if symbol.is_argument]
-        self.on_call(*arguments)
-        Return(frame, self.on_return, arguments)
-        return False
+        return bool(self.function())
 
 
 class Return(gdb.FinishBreakpoint):
-    def __init__(self, frame, on_return, arguments):
-        super().__init__(frame, internal=True)
+    """Where the function that has just been entered returns. Another function is called there with the result."""
+
+    def __init__(self, function):
+        super().__init__(gdb.newest_frame(), internal=True)
         self.silent = True
-        self.on_return, self.arguments = on_return, arguments
+        self.function = function
 
     def stop(self):
         result = int(self.return_value)
         # An error is a number from -4095 to -1, in an address too.
-        self.on_return(*self.arguments, result - 2**64 if result >= 2**63 else result)
+        self.function(result - 2**64 if result >= 2**63 else result)
         return False
 
 
-class Line(gdb.Breakpoint):
-    """At a line of main. Stops there, without a word, if `on_line` returns True."""
-
-    def __init__(self, line, address, on_line):
-        super().__init__(f"*{address:#x}", internal=True)
-        self.silent = True
-        self.line, self.on_line = line, on_line
-
-    def stop(self):
-        return self.on_line(self.line)
+def argument(name):
+    """An argument of the function that has just been entered."""
+    return int(gdb.newest_frame().read_var(name))
 
 
 class Process:
     """What has been seen of the process so far."""
 
-    def __init__(self, before_write=lambda *arguments: None):
+    def __init__(self, before_write=lambda: None):
+        self.before_write = before_write
         self.forget()
-        Call("brk", self.on_brk)
-        Call("write", self.on_write, before_write)
+        Place("program_break::arch::calls::brk", self.on_brk)
+        Place("program_break::arch::calls::write", self.on_write)
         for line, address in lines_of_main().items():
-            Line(line, address, self.on_line)
+            Place(f"*{address:#x}", partial(self.on_line, line))
 
     def forget(self):
         self.pid = pid()
         self.heap_start = self.program_break = 0  # 0 before the program has asked
         self.events = []  # that have not been shown yet
-        self.lines = set()  # of main that have been run since the events that were shown last
         self.line = 0  # of main that is being run
+        self.lines = []  # that have been reached since the last event
         self.bytes = b""  # of the heap when that line was reached
         self.is_touring = False  # on the way to the next event
 
@@ -154,34 +145,47 @@ class Process:
             return False
         return self.is_running()
 
-    def on_brk(self, address, result):
-        self.is_running()
-        if not self.heap_start:
-            self.heap_start = result
-            step = "find" if result > 0 else "failure"
-        else:
-            step = "failure" if result != address else "up" if address > self.program_break else "down"
-        self.program_break = result
-        self.bytes = self.heap()
-        self.events.append(Event(step, self.line, f"brk({f'{address:#x}' if address else 'NULL'}) = {result:#x}"))
+    def on_brk(self):
+        address = argument("address")
 
-    def on_write(self, fd, address, length, result):
-        # What the program writes to standard error is a failure that is an event already.
-        if fd == STDOUT:
+        def on_return(result):
+            step = "find" if not self.heap_start else "up" if address > self.program_break else "down"
+            if result < 0 or address not in (0, result):
+                step = "failure"
+            else:
+                self.heap_start, self.program_break = self.heap_start or result, result
+            self.bytes = self.heap()
+            self.add(step, f"brk({f'{address:#x}' if address else 'NULL'}) = {result:#x}")
+
+        Return(on_return)
+
+    def on_write(self):
+        fd, address, length = argument("fd"), argument("bytes"), argument("length")
+        if fd != STDOUT:
+            return  # the report of a failure, which is an event already
+
+        def on_return(result):
             step, printed = "print" if result == length else "failure", read(address, max(result, 0))
-            self.events.append(Event(step, self.line, f"write({fd}, {address:#x}, {length}) = {result}", b"", printed))
+            self.add(step, f"write({fd}, {address:#x}, {length}) = {result}", printed=printed)
+
+        self.before_write()
+        Return(on_return)
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too."""
         self.is_running()
         if self.heap() != self.bytes:
-            self.events.append(Event("store", self.line, before=self.bytes))
+            self.add("store", before=self.bytes)
             self.bytes = self.heap()
-        self.lines.add(self.line)
         self.line = line
+        self.lines.append(line)
         has_arrived = self.is_touring and bool(self.events)
         self.is_touring &= not has_arrived
         return has_arrived
+
+    def add(self, step, call="", **more):
+        self.events.append(Event(step, self.line, self.lines, call, **more))
+        self.lines = []
 
     def heap(self):
         """The bytes of the heap."""

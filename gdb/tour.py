@@ -11,10 +11,9 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from process import STDOUT, STEPS, Memory, Process, c_characters, pid, size, source  # beside this file
+from process import STEPS, Memory, Process, c_characters, pid, size, source  # beside this file
 
 ADDR_NO_RANDOMIZE = 0x40000  # <sys/personality.h>
-WIDTH = 45  # of the picture, from border to border
 
 REMARKS = {
     "find": "This is where the heap ends. It is still empty, so it starts here, too.",
@@ -38,10 +37,10 @@ def write_lines(*lines):
     gdb.flush()  # before the program writes to the same place
 
 
-def before_write(fd, *_):
+def before_write():
     """Puts a heading above what the program prints, if that appears between what gdb prints."""
-    output = f"/proc/{pid()}/fd/{fd}"
-    if PROCESS.is_touring and fd == STDOUT and os.path.samefile(output, "/proc/self/fd/1"):
+    output = f"/proc/{pid()}/fd/1"
+    if PROCESS.is_touring and os.path.samefile(output, "/proc/self/fd/1"):
         os.write(1, b"The program prints:\n")
 
 
@@ -60,22 +59,22 @@ class Picture:
 
     def draw(self, heap_note=""):
         """Returns the lines, with a note beside the heap."""
-        self.memory = memory = Memory(PROCESS)
+        memory, lines = Memory(PROCESS), []
         self.last = self.edges if self.pid == PROCESS.pid else {}
-        self.pid, self.edges, lines = PROCESS.pid, {}, []
-        heap_end = memory.program_break or memory.program[1]
+        self.pid, self.edges = PROCESS.pid, {}
+        self.names = {"program break": memory.program_break, "heap start": memory.heap_start}
         above = 0
         for start, end, rights, name in memory.regions:
             for low, high, name, side in [(end, above, "", "┆"), (start, end, name, "│")]:
                 while low < high:
-                    at = max(low, *(mark for mark in (memory.heap_start, memory.program_break) if mark < high), 0)
-                    if side == "┆":
-                        # Of what is empty, only the gap has a line of its own.
-                        name = "the gap" if start < heap_end <= at else ""
-                    is_page_end = name == "heap" and memory.program_break <= at
-                    lines.append(self.edge(high, ["end of the page"] * is_page_end))
-                    if name:
-                        label = "not asked for" if is_page_end else name
+                    at = max([low] + [mark for mark in self.names.values() if mark < high])
+                    label = name
+                    if side == "┆" and start < (memory.program_break or memory.program[1]) <= at:
+                        label = "the gap"  # of what is empty, this alone has a line
+                    elif name == "heap" and memory.program_break <= at:
+                        self.names["end of the page"], label = high, "not asked for"
+                    lines.append(self.edge(high))
+                    if label:
                         row = f"{'':18} {side} {label:22.22}{size(high - at):>14}  {rights * (side == '│'):3} {side}"
                         lines.append(marked(row, heap_note * (label == "heap")))
                     high = at
@@ -84,19 +83,16 @@ class Picture:
         gone = [name for name in self.last if isinstance(name, str) and name not in self.edges]
         return lines + [marked(" " * 18, f"gone: {', '.join(gone)}")] * bool(gone)
 
-    def edge(self, address, names=[]):
+    def edge(self, address):
         """A line at an address, marked if it is new or has moved."""
-        memory = self.memory
-        marks = {"program break": memory.program_break, "heap start": memory.heap_start}
-        names = [name for name, mark in marks.items() if mark == address] + names
-        notes = []
+        names, notes = [name for name, at in self.names.items() if at == address], []
         for name in names or [address]:
             self.edges[name] = address
             before = self.last.get(name)
-            if before != address:
+            if self.last and before != address:
                 notes.append("new" if before is None else f"moved by {address - before:+}")
         ruler = "".join(f"── {name} " for name in names)
-        return marked(f"{address:#18x} {ruler:─<{WIDTH}}", notes[0] if notes and self.last else "")
+        return marked(f"{address:#18x} {ruler:─<45}", "".join(notes[:1]))
 
 
 def marked(line, note):
@@ -146,46 +142,21 @@ end, the tour starts again."""
         return
     write_lines("")
     for event in events:
-        write_lines(bold(title(event.step)), *lines_of(event), *([event.call] if event.call else []))
-    PROCESS.lines = set()
+        write_lines(bold(title(event.step)), *[f"{line}\t{source(line)}" for line in event.lines])
+        if event.call:
+            write_lines(event.call)
     remark = REMARKS[event.step].format(page=os.sysconf("SC_PAGE_SIZE"), printed=" ".join(c_characters(event.printed)))
     write_lines("", *PICTURE.draw(NOTES.get(event.step, "")), "", *heap_bytes(event.before), remark)
 
 
-def lines_of(event):
-    """The lines of main that were run for an event: those in the same paragraph as its own line."""
-    lines = {event.line}
-    for way in (-1, 1):
-        line = event.line
-        while source(line).strip():
-            line += way
-            if line in PROCESS.lines:
-                lines.add(line)
-    return [f"{line}\t{source(line)}" for line in sorted(lines)]
-
-
 @command
 def memory():
-    """Draw the memory of the process as it is now."""
-    check_running()
-    edges = PICTURE.edges
-    write_lines(*PICTURE.draw())
-    PICTURE.edges = edges  # so that the next stop marks what is new since the last one
-
-
-@command
-def heap():
-    """Show the start of the heap, the program break, and the bytes between."""
-    check_running()
-    start, program_break = PROCESS.heap_start, PROCESS.program_break
-    if not start:
-        raise gdb.GdbError("The program has not asked for the program break yet.")
-    write_lines(f"heap start {start:#x}, program break {program_break:#x}: {size(program_break - start)}", *heap_bytes())
-
-
-def check_running():
+    """Draw the memory of the process as it is now, and show the bytes of the heap."""
     if not PROCESS.is_running():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
+    edges = PICTURE.edges
+    write_lines(*PICTURE.draw(), "", *heap_bytes())
+    PICTURE.edges = edges  # so that the next stop marks what is new since the last one
 
 
 def start():
@@ -210,5 +181,5 @@ PICTURE = Picture()
 start()
 write_lines(
     "This is ./alloc, before its first step. To go on, type tour, and then Enter.",
-    "In between, type memory, heap or any gdb command. For help: help user-defined",
+    "In between, type memory or any other command of gdb. For help: help user-defined",
 )

@@ -34,24 +34,22 @@ fn main() -> Result<(), Error> {
     let heap_start = current_break()?;
     let start = heap_start.addr();
     let mut picture = Picture { out: LineWriter::new(STDOUT), heap_start: start, program_break: start, moved: 0 };
-    let mut draw = |program_break, title, remark| {
-        maps::read(buffer).map(|mappings| picture.draw(mappings, program_break, title, remark))
-    };
 
     let remark = "Nothing is on the heap: it starts where it ends, at the program break.";
-    draw(heap_start, "Before any allocation", remark).unwrap_or_else(|errno| fail(errno))?;
+    picture.draw(buffer, heap_start, ["Before any allocation", remark]).unwrap_or_else(|errno| fail(errno))?;
 
     let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
     let remark = "The program has asked for four bytes. The kernel maps whole pages.";
-    let drawn = draw(heap_end, "After moving the program break up by 4 bytes", remark);
+    let drawn = picture.draw(buffer, heap_end, ["After moving the program break up by 4 bytes", remark]);
 
     // The memory is given back even if it could not be drawn.
     // SAFETY: the four bytes are not used.
     let freed = unsafe { move_break(heap_start) };
     drawn.unwrap_or_else(|errno| fail(errno)).and(freed)?;
-    draw(heap_start, "After moving it back down", "The page is gone, too.").unwrap_or_else(|errno| fail(errno))
+    let words = ["After moving it back down", "The page is gone, too."];
+    picture.draw(buffer, heap_start, words).unwrap_or_else(|errno| fail(errno))
 }
 
 /// Reports that the mappings can't be read, and ends the program.

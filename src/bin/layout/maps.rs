@@ -16,12 +16,8 @@ pub struct Mapping<'a> {
     pub name: &'a str,
 }
 
-/// Reads the file into `buffer`, and returns the mappings from the highest address down.
-///
-/// # Errors
-///
-/// Returns the error number of the system call that failed, or `EFBIG` if the buffer is too small. The file is then
-/// left open.
+/// Reads the file into `buffer`, and returns the mappings from the highest address down. Fails with the error number of
+/// a system call, or with `EFBIG` if the buffer is too small.
 pub fn read(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
     const AT_FDCWD: isize = -100;
     const O_RDONLY: usize = 0;

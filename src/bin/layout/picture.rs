@@ -1,11 +1,12 @@
 //! The pictures: the regions from the top down, and what has changed since the last picture.
 
-use crate::maps::Mapping;
+use crate::maps::{self, Mapping};
 use core::fmt::{self, Display, Write};
 use core::mem::replace;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use program_break::Error;
 use program_break::stdio::LineWriter;
+use syscalls::Errno;
 
 /// Memory above the program break, up to the end of the page.
 const NOT_ASKED_FOR: &str = "not asked for";
@@ -23,51 +24,46 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Draws the next one: the first of all regions, the others of those between the gap and the program. Returns the
-    /// first failure to write, if there was one.
-    pub fn draw<'a>(
-        &mut self,
-        mappings: impl Iterator<Item = Mapping<'a>>,
-        program_break: *mut u8,
-        title: &str,
-        remark: &str,
-    ) -> Result<(), Error> {
-        let before = replace(&mut self.program_break, program_break.addr());
+    /// Draws the next one: the first of all regions, the others of those between the gap and the program. The words are
+    /// its title, and what is said below it. The mappings are read into `buffer`, which can fail with an error number.
+    /// Otherwise, this returns the first failure to write, if there was one.
+    pub fn draw(&mut self, buffer: &mut [u8], heap_end: *mut u8, words: [&str; 2]) -> Result<Result<(), Error>, Errno> {
+        let mappings = maps::read(buffer)?;
+        let [title, remark] = words;
+        let before = replace(&mut self.program_break, heap_end.addr());
         self.moved = self.program_break.wrapping_sub(before) as isize;
         let number = NUMBER.fetch_add(1, Relaxed);
         // A failure stays in `out`.
         let _ = writeln!(self.out, "{}{number}. {title}\n", if number == 1 { "" } else { "\n" })
             .and_then(|()| self.regions(mappings, number == 1))
             .and_then(|()| writeln!(self.out, "\n{remark}"));
-        self.out.result
+        Ok(self.out.result)
     }
 
     fn regions<'a>(&mut self, mappings: impl Iterator<Item = Mapping<'a>>, is_first: bool) -> fmt::Result {
         let [.., (program_end, ..), _, _, _, _, (program_start, ..)] = self.landmarks();
         let (mut above, mut lowest) = (0, 0);
         for mapping in mappings {
-            let is_program = program_start < mapping.end && mapping.start < program_end;
-            let is_heap = self.heap_start < mapping.end && mapping.start < self.program_break;
             let is_below_gap = mapping.start < self.program_break;
+            let is_heap = is_below_gap && self.heap_start < mapping.end;
+            let is_program = program_start < mapping.end && mapping.start < program_end;
             let hole = Mapping { start: mapping.end, end: replace(&mut above, mapping.start), rights: "", name: "" };
-            for whole in [hole, mapping] {
-                let mut end = whole.end;
-                while whole.start < end {
-                    let below = self.landmarks().into_iter().find(|(address, ..)| *address < end);
+            for Mapping { start, mut end, rights, name } in [hole, mapping] {
+                while start < end {
+                    let below = self.landmarks().into_iter().find(|mark| mark.0 < end);
                     let (landmark, _, part) = below.unwrap_or_default();
-                    let start = landmark.max(whole.start);
-                    let name = match whole.rights {
+                    let start = start.max(landmark);
+                    let name = match rights {
                         "" if is_below_gap && self.program_break <= start => "the gap",
                         "" => "nothing",
                         _ if is_program || is_heap => part,
-                        _ if whole.name == "[stack]" => "stack; grows down",
-                        _ => whole.name,
+                        _ if name == "[stack]" => "stack; grows down",
+                        _ => name,
                     };
                     if is_first || is_below_gap && program_end <= start {
                         self.edge(end, name == NOT_ASKED_FOR)?;
-                        let side = if whole.rights.is_empty() { '┆' } else { '│' };
-                        let size = Size(end - start);
-                        writeln!(self.out, "{:18} {side} {name:<22.22}{size}  {:3} {side}", "", whole.rights)?;
+                        let side = if rights.is_empty() { '┆' } else { '│' };
+                        writeln!(self.out, "{:18} {side} {name:<22.22}{}  {rights:3} {side}", "", Size(end - start))?;
                         lowest = start;
                     }
                     end = start;
@@ -105,7 +101,7 @@ impl Picture {
     fn edge(&mut self, address: usize, is_page_end: bool) -> fmt::Result {
         write!(self.out, "{address:>#18x} ")?;
         let mut width = 45;
-        let names = self.landmarks().into_iter().filter(|(landmark, ..)| *landmark == address).map(|(_, name, _)| name);
+        let names = self.landmarks().into_iter().filter(|mark| mark.0 == address).map(|mark| mark.1);
         for name in names.chain(is_page_end.then_some("end of the page")).filter(|name| !name.is_empty()) {
             write!(self.out, "── {name} ")?;
             width -= name.len() + 4;

@@ -73,6 +73,8 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
         assert!(gap.end - gap.start > 1 << 35, "{gap:x?}");
         let above = maps.iter().find(|mapping| mapping.start >= gap.start).unwrap();
         assert_eq!(gap.end, above.start);
+        let others = picture.regions.iter().filter(|region| !region.is_mapped && region.start != gap.start);
+        others.for_each(|region| assert_eq!(region.name, "nothing", "{region:x?}"));
         assert_eq!(picture.address("end"), symbol("end"));
     }
 

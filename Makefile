@@ -69,8 +69,11 @@ bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup
 
 asm: tools ## show its machine code beside the article's
-	@tests/install-tools asm gdb:gdb objdump:binutils
-	@benches/asm
+	@tests/install-tools asm gdb:gdb
+	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
+	    cargo build --quiet --release --bin alloc --target-dir target/asm
+	@rustc --version
+	@gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc
 
 picture: alloc ## record a run, and draw it as docs/memory.svg
 	@tests/install-tools picture gdb:gdb

@@ -35,8 +35,13 @@ pub fn lacks(need: Need) -> bool {
 /// Says, once, what is left out and why. With `variable` in the environment, that is a failure.
 #[track_caller]
 pub fn left_out(variable: &str, message: &str) {
-    static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     assert!(std::env::var_os(variable).is_none(), "{message}");
+    say(message);
+}
+
+/// Says something on standard error, once, whether or not the test passes.
+pub fn say(message: &str) {
+    static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     if SAID.lock().unwrap().get_or_insert_default().insert(message.to_string()) {
         #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
         writeln!(std::io::stderr(), "{message}").unwrap();

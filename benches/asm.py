@@ -1,0 +1,82 @@
+"""The machine code of the release build beside the article's program (benches/alloc.s), step by step: the instructions
+that run when nothing fails, each group below the lines that it comes from.
+
+    gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc        (what `make asm` does)
+"""
+
+import itertools
+import linecache
+import os
+import re
+import sys
+
+import gdb
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# The article's steps by the comments in alloc.s, and what is in our lines of the same step.
+STEPS = {
+    "current_break()": "find the program break",
+    "heap_end": "move it up by 4 bytes",
+    "*heap =": "store something",
+    "write_all(": "print it from there",
+    "exit(0)": "exit",
+}
+
+
+def article():
+    """The instructions of alloc.s, by step."""
+    with open(os.path.join(HERE, "alloc.s"), encoding="utf-8") as file:
+        steps = re.findall(r"^# (.*)\n((?: +.*\n)+)", file.read(), re.MULTILINE)
+    return {title: [" ".join(line.split()) for line in lines.splitlines()] for title, lines in steps}
+
+
+def place(last):
+    """Where the next instruction comes from: the line of main.rs, or else of start.rs, which calls main."""
+    frame = gdb.newest_frame()
+    while frame:
+        sal = frame.find_sal()
+        if sal.symtab and sal.symtab.filename in ("src/main.rs", "src/start.rs"):
+            line = linecache.getline(os.path.join(HERE, "..", sal.symtab.filename), sal.line).strip()
+            return f"{sal.symtab.filename}:{sal.line}  {line}"
+        if (frame.name() or "").endswith("main"):
+            return last  # in main, but the compiler has lost the line
+        frame = frame.older()
+    return "_start"
+
+
+def run():
+    """Runs the program instruction by instruction. Returns the step, the place and the text of each."""
+    gdb.execute("set disable-randomization off")  # not allowed everywhere, and not needed
+    gdb.execute("starti > /dev/null")
+    instructions, at = [], ""
+    while gdb.selected_inferior().pid:
+        at = place(at)
+        step = next((title for part, title in STEPS.items() if part in at), None)
+        frame = gdb.newest_frame()
+        text = frame.architecture().disassemble(frame.pc())[0]["asm"]
+        text = re.sub(r"0x[0-9a-f]+ <(.*)>", r"\1", " ".join(text.split()))
+        instructions.append((step, at, text))
+        gdb.execute("stepi", to_string=True)
+    return instructions
+
+
+def listing():
+    ours, theirs = run(), article()
+    yield f"{len(ours)} instructions, and {sum(map(len, theirs.values()))} in the article's program"
+    for step, group in itertools.groupby(ours, lambda instruction: instruction[0]):
+        group = list(group)
+        yield ""
+        yield from dict.fromkeys(at for _, at, _ in group)
+        for pair in itertools.zip_longest((text for _, _, text in group), theirs.pop(step, []), fillvalue=""):
+            yield "        {:32}{}".format(*pair).rstrip()
+    if theirs:
+        raise gdb.GdbError(f"the program has no instruction for these steps: {', '.join(theirs)}")
+
+
+try:
+    # Not through gdb, which is silent.
+    print("\n".join(listing()), file=sys.__stdout__, flush=True)
+except Exception as error:
+    # gdb goes on after an error in a script.
+    print(f"asm: {error}", file=sys.stderr)
+    gdb.execute("quit 1")

@@ -8,7 +8,8 @@ step.
 
 import os
 import sys
-import traceback
+import textwrap
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import gdb
@@ -33,33 +34,35 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 .quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
 .right { text-anchor: end } .middle { text-anchor: middle }
 .ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
-.heap { fill: var(--heap); stroke: var(--strong) }
+.heap { fill: var(--heap); stroke: var(--strong) } .now { fill: var(--heap); rx: 5px }
 .edge { stroke: var(--line); fill: none } .break { stroke: var(--strong); stroke-width: 3 }
 """
 
 
 def record():
-    """Runs the program. Returns what happened in each step, and the memory after it."""
-    # Nothing of this shell's environment, so that the stack is the same for everybody.
-    gdb.execute("set exec-wrapper env -i")
+    """Runs the program. Returns what happened in each step with the bytes of the heap after it, and the memory after
+    the second step."""
     gdb.execute("set args > /dev/null")
-    gdb.execute("set disable-randomization on")
     process = Process()
     if not process.start():
-        raise gdb.GdbError("The program did not reach main.")
-    steps = []
+        raise gdb.GdbError("the program did not reach main")
+    steps, memories = [], []
     while events := process.advance():
-        memory = Memory(process)
-        steps += [(event, memory, process.heap()) for event in events]
-    if [event.step for event, _, _ in steps] != list(STEPS):
-        raise gdb.GdbError("The program did not go through the five steps.")
-    return steps
+        steps += [(event, process.heap()) for event in events]
+        memories.append(Memory(process))
+    if [event.step for event, _ in steps] != list(STEPS):
+        raise gdb.GdbError("the program did not go through the five steps")
+    if memories[1].heap_start != memories[1].program[1]:
+        raise gdb.GdbError(
+            "the heap is not right above the program: gdb could not switch address randomisation off "
+            "(in a container, a filter of system calls may refuse personality(ADDR_NO_RANDOMIZE))"
+        )
+    return steps, memories[1]
 
 
 class Svg:
     def __init__(self):
-        self.body, self.style = [], STYLE
-        self.shown = set()  # the sets of steps that have a class
+        self.body, self.rules = [], {}
 
     def text(self, x, y, content, kind=""):
         self.body.append(f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>')
@@ -67,66 +70,59 @@ class Svg:
     def rectangle(self, x, top, width, bottom, kind):
         self.body.append(f'<rect x="{x}" y="{top}" width="{width}" height="{bottom - top}" class="{kind}"/>')
 
-    def line(self, y, kind, x=LEFT, end=RIGHT):
+    def line(self, x, y, end, kind):
         self.body.append(f'<path d="M{x} {y}H{end}" class="{kind}"/>')
 
     def during(self, first, last):
         """What follows, up to `end`, is there from one step to another."""
-        name = f"from{first}to{last}"
-        if name not in self.shown:
-            self.shown.add(name)
-            self.style += f".{name} {{ opacity: {int(first <= STILL <= last)} }}\n" + self.motion(
-                name, "opacity: 0", "opacity: 1", first, last
-            )
-        self.body.append(f'<g class="{name}">')
+        still = f"opacity: {int(first <= STILL <= last)}"
+        self.moving(f"from{first}to{last}", still, "opacity: 0", "opacity: 1", first, last)
 
-    def motion(self, name, off, on, first, last, wait=1, time=1):
-        """The rule that changes a property at the start of one step, and back at the end of another. The first change
-        waits until what was there before has gone. (Both in hundredths of the whole time.)"""
+    def moving(self, name, still, off, on, first, last, wait=1, time=1):
+        """What follows, up to `end`, changes a property at the start of one step, and back at the end of another. The
+        first change waits until what was there before has gone. (Both in hundredths of the whole time.) What is still
+        has the property `still`."""
         start, end = (first - 1) * 20, last * 20
         before = f"0%, {start + wait}% {{ {off} }} {start + wait + time}%" if start else "0%"
         after = f" {end + time}%, 100% {{ {off} }}" if end < 100 else ""
-        return (
+        self.rules[name] = (
+            f".{name} {{ {still} }}\n"
             f"@keyframes {name} {{ {before}, {end}% {{ {on} }}{after} }}\n"
             "@media (prefers-reduced-motion: no-preference) "
             f"{{ .{name} {{ animation: {name} {SECONDS}s infinite }} }}\n"
         )
+        self.body.append(f'<g class="{name}">')
 
     def end(self):
         self.body.append("</g>")
 
 
-def draw(steps):
+def draw(steps, memory):
     """Returns the text of the file."""
     svg = Svg()
-    memory, full = steps[0][1], steps[1][1]
-    (bottom, top), stack = memory.program, memory.stack
-    start, high = full.heap_start, full.program_break
-    if start != top:
-        raise gdb.GdbError("The heap does not start right above the program.")
+    start, high = memory.heap_start, memory.program_break
+    middle = (LEFT + RIGHT) / 2
 
     # The memory, with high addresses on top.
     def address(value, y):
         svg.text(LEFT - 10, y + 6, f"{value:#x}", "code right quiet")
 
     svg.rectangle(LEFT, STACK, RIGHT - LEFT, GAP, "part")
-    svg.text((LEFT + RIGHT) / 2, (STACK + GAP) / 2 + 6, "stack", "middle")
-    address(stack[1], STACK)
-    address(stack[0], GAP)
+    svg.text(middle, (STACK + GAP) / 2 + 6, "stack", "middle")
+    address(memory.stack[1], STACK)
+    address(memory.stack[0], GAP)
     svg.body.append(f'<path d="M{LEFT} {GAP}V{LOW}M{RIGHT} {GAP}V{LOW}" class="edge" stroke-dasharray="3 5"/>')
-    svg.text((LEFT + RIGHT) / 2, (GAP + HIGH) / 2, f"the gap, {size(stack[0] - high)}", "middle quiet")
-    svg.text((LEFT + RIGHT) / 2, (GAP + HIGH) / 2 + 24, "(not to scale)", "middle quiet")
+    svg.text(middle, (GAP + HIGH) / 2, f"the gap, {size(memory.stack[0] - high)}", "middle quiet")
+    svg.text(middle, (GAP + HIGH) / 2 + 24, "(not to scale)", "middle quiet")
     svg.rectangle(LEFT, LOW, RIGHT - LEFT, PROGRAM, "part")
-    svg.text((LEFT + RIGHT) / 2, (LOW + PROGRAM) / 2 + 6, "program", "middle")
+    svg.text(middle, (LOW + PROGRAM) / 2 + 6, "program", "middle")
     address(start, LOW)
-    address(bottom, PROGRAM)
+    address(memory.program[0], PROGRAM)
 
     # The heap: there from step 2 to step 4, with the bytes of each.
-    width = (RIGHT - LEFT) / len(steps[1][2])
-    svg.style += f".growing {{ transform-origin: 0 {LOW}px }}\n"
-    svg.style += svg.motion("growing", "transform: scaleY(0)", "transform: none", 2, 4, 0, 3)  # with the break
-    svg.body.append('<g class="growing">')
-    for at in range(len(steps[1][2])):
+    width = (RIGHT - LEFT) / (high - start)
+    svg.moving("growing", f"transform-origin: 0 {LOW}px", "transform: scaleY(0)", "transform: none", 2, 4, 0, 3)
+    for at in range(high - start):
         svg.rectangle(LEFT + at * width, HIGH, width, LOW, "heap")
     svg.end()
     svg.during(2, 4)
@@ -136,50 +132,45 @@ def draw(steps):
     svg.end()
     for first, last in [(2, 2), (3, 4)]:
         svg.during(first, last)
-        for at, character in enumerate(c_characters(steps[first - 1][2])):
+        for at, character in enumerate(c_characters(steps[first - 1][1])):
             svg.text(LEFT + (at + 0.5) * width, (HIGH + LOW) / 2 + 6, character, "code middle")
         svg.end()
 
     # The break moves up in step 2, and down in step 5.
-    svg.style += f".moving {{ transform: translateY({HIGH - LOW}px) }}\n"
-    svg.style += svg.motion("moving", "transform: none", f"transform: translateY({HIGH - LOW}px)", 2, 4, 0, 3)
-    svg.body.append('<g class="moving">')
-    svg.line(LOW, "break", LEFT - 4, RIGHT + 4)
+    up = f"transform: translateY({HIGH - LOW}px)"
+    svg.moving("moving", up, "transform: none", up, 2, 4, 0, 3)
+    svg.line(LEFT - 4, LOW, RIGHT + 4, "break")
     svg.text(RIGHT + 10, LOW + 6, "program break", "strong")
     svg.end()
 
-    # The steps, and the one that is happening.
+    # The steps, and what happens in each.
+    svg.line(24, 392, 616, "edge")
     y = STACK + 6
-    for number, name in enumerate(STEPS.values(), 1):
-        words, lines = name.split(), [""]
-        for word in words:
-            lines = lines + [word] if len(lines[-1] + word) > 25 else lines[:-1] + [f"{lines[-1]} {word}".strip()]
-        svg.style += f".step{number} {{ fill: var(--{'strong' if number == STILL else 'quiet'}) }}\n"
-        svg.style += svg.motion(f"step{number}", "fill: var(--quiet)", "fill: var(--strong)", number, number)
-        svg.text(RIGHT + 15, y, f"{number}", f"step{number}")
-        for line in lines:
-            svg.text(RIGHT + 34, y, line, f"step{number}")
-            y += 21
-        y += 10
-    svg.line(392, "edge", 24, 616)
-    for number, (event, _, _) in enumerate(steps, 1):
+    for number, (name, (event, _)) in enumerate(zip(STEPS.values(), steps), 1):
+        lines = textwrap.wrap(name, 26)
         svg.during(number, number)
+        svg.rectangle(RIGHT + 8, y - 19, 620 - RIGHT - 8, y - 12 + 21 * len(lines), "now")
         svg.text(24, 424, f"src/main.rs, line {event.line}", "quiet")
         svg.text(24, 454, source(event.line).strip(), "code")
         svg.text(24, 484, event.call or "no system call", "code strong")
         if event.printed:
             svg.text(616, 484, f"printed: {' '.join(c_characters(event.printed))}", "code right")
         svg.end()
+        svg.text(RIGHT + 14, y, f"{number}")
+        for line in lines:
+            svg.text(RIGHT + 31, y, line)
+            y += 21
+        y += 10
 
     description = "; ".join(
         f"{number}, {name}: {event.call or ' '.join(c_characters(heap))}"
-        for number, (name, (event, _, heap)) in enumerate(zip(STEPS.values(), steps), 1)
+        for number, (name, (event, heap)) in enumerate(zip(STEPS.values(), steps), 1)
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 508" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
 <desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
 break, a very large gap, and the stack. The five steps are: {escape(description)}.</desc>
-<style>{svg.style}</style>
+<style>{STYLE}{''.join(svg.rules.values())}</style>
 <rect width="640" height="508" rx="8" class="ground"/>
 {chr(10).join(svg.body)}
 </svg>
@@ -187,10 +178,11 @@ break, a very large gap, and the stack. The five steps are: {escape(description)
 
 
 try:
-    picture = draw(record())
-except Exception:
+    picture = draw(*record())
+    ElementTree.fromstring(picture)  # an error if it is not well-formed
+except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
-    traceback.print_exc()
+    print(f"picture: {error}", file=sys.stderr)
     gdb.execute("quit 1")
 with open(os.path.join(os.path.dirname(HERE), "docs", "memory.svg"), "w", encoding="utf-8") as file:
     file.write(picture)

@@ -9,21 +9,28 @@ use std::sync::{LazyLock, Mutex};
 /// What some tests need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter of
-    /// system calls refuses it.
+    /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
+    /// of system calls refuses it.
     FixedAddresses,
     /// `ptrace`, for strace, for gdb, and for tests that trace a process themselves. Some containers refuse it.
     Ptrace,
     /// rust-gdb, which comes with rustup.
     RustGdb,
+    /// A heap that starts at a random distance above the program. `kernel.randomize_va_space` can switch that off.
+    RandomHeap,
 }
 
-/// Whether this machine lacks what a test needs, which then returns at once. The first time, this says so on standard error.
-/// With `ALL_TESTS=1` in the environment it is a failure.
+/// Whether this machine lacks what a test needs, which then returns at once. The first time, this says so on standard
+/// error. With `ALL_TESTS=1` in the environment it is a failure.
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
-    static HERE: LazyLock<[bool; 3]> = LazyLock::new(|| {
-        [fixed_addresses(), works(&["strace", "-o", "/dev/null", "true"]), works(&["rust-gdb", "--version"])]
+    static HERE: LazyLock<[bool; 4]> = LazyLock::new(|| {
+        [
+            fixed_addresses(),
+            works(&["strace", "-o", "/dev/null", "true"]),
+            works(&["rust-gdb", "--version"]),
+            std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2"),
+        ]
     });
     let is_missing = !HERE[need as usize];
     if is_missing {

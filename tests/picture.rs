@@ -20,6 +20,7 @@ fn project() -> tempfile::TempDir {
 
 fn draw(directory: &Path, options: &[&str], program: &str) -> Output {
     let mut gdb = Command::new("gdb");
+    gdb.env_remove("PYTHONDONTWRITEBYTECODE");
     run(gdb.args(["-q", "-nx", "-batch"]).args(options).arg("-x").arg(directory.join("gdb/picture.py")).arg(program))
 }
 

@@ -40,24 +40,17 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 
 
 def record():
-    """Runs the program. Returns what happened in each step with the bytes of the heap after it, and the memory after
-    the second step."""
+    """Runs the program. Returns for each step what happened, the bytes of the heap after it, and the memory then."""
     gdb.execute("set args > /dev/null")
     process = Process()
     if not process.start():
         raise gdb.GdbError("the program did not reach main")
-    steps, memories = [], []
+    steps = []
     while events := process.advance():
-        steps += [(event, process.heap()) for event in events]
-        memories.append(Memory(process))
-    if [event.step for event, _ in steps] != list(STEPS):
+        steps += [(event, process.heap(), Memory(process)) for event in events]
+    if [event.step for event, _, _ in steps] != list(STEPS):
         raise gdb.GdbError("the program did not go through the five steps")
-    if memories[1].heap_start != memories[1].program[1]:
-        raise gdb.GdbError(
-            "the heap is not right above the program: gdb could not switch address randomisation off "
-            "(in a container, a filter of system calls may refuse personality(ADDR_NO_RANDOMIZE))"
-        )
-    return steps, memories[1]
+    return steps
 
 
 class Svg:
@@ -97,10 +90,15 @@ class Svg:
         self.body.append("</g>")
 
 
-def draw(steps, memory):
+def draw(steps):
     """Returns the text of the file."""
-    svg = Svg()
+    svg, memory = Svg(), steps[1][2]
     start, high = memory.heap_start, memory.program_break
+    if start != memory.program[1]:
+        raise gdb.GdbError(
+            "the heap is not right above the program: gdb could not switch address randomisation off "
+            "(in a container, a filter of system calls may refuse personality(ADDR_NO_RANDOMIZE))"
+        )
     middle = (LEFT + RIGHT) / 2
 
     # The memory, with high addresses on top.
@@ -146,7 +144,7 @@ def draw(steps, memory):
     # The steps, and what happens in each.
     svg.line(24, 392, 616, "edge")
     y = STACK + 6
-    for number, (name, (event, _)) in enumerate(zip(STEPS.values(), steps), 1):
+    for number, (name, (event, _, _)) in enumerate(zip(STEPS.values(), steps), 1):
         lines = textwrap.wrap(name, 26)
         svg.during(number, number)
         svg.rectangle(RIGHT + 8, y - 19, 620 - RIGHT - 8, y - 12 + 21 * len(lines), "now")
@@ -164,7 +162,7 @@ def draw(steps, memory):
 
     description = "; ".join(
         f"{number}, {name}: {event.call or ' '.join(c_characters(heap))}"
-        for number, (name, (event, heap)) in enumerate(zip(STEPS.values(), steps), 1)
+        for number, (name, (event, heap, _)) in enumerate(zip(STEPS.values(), steps), 1)
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 508" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
@@ -178,7 +176,7 @@ break, a very large gap, and the stack. The five steps are: {escape(description)
 
 
 try:
-    picture = draw(*record())
+    picture = draw(record())
     ElementTree.fromstring(picture)  # an error if it is not well-formed
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.

@@ -13,7 +13,7 @@ import sys
 import gdb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The article's steps by the comments in alloc.s, and what is in our lines of the same step.
+# What the lines of a step have in them, and the comment above the same step in alloc.s.
 STEPS = {
     "current_break()": "find the program break",
     "heap_end": "move it up by 4 bytes",

@@ -4,8 +4,8 @@
 /// it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program reports
 /// that on standard error and exits with its status.
 ///
-/// This defines the functions `_start`, where the kernel starts the program, `start`, which `_start` calls, and `panic`,
-/// the panic handler. A program uses the macro once, at its top level.
+/// This defines the functions `_start`, where the kernel starts the program, `start`, which `_start` calls, and
+/// `panic`, the panic handler. A program uses the macro once, at its top level.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {

@@ -114,8 +114,8 @@ fn reports_when_the_break_does_not_move_up() {
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
         assert_eq!(traced.named("brk").len(), 2, "{:?}", traced.calls);
     }
-    // An error in place of the first result, however near to 0 or to the top it is. No other call follows but the message
-    // and the exit.
+    // An error in place of the first result, however near to 0 or to the top it is. No other call follows but the
+    // message and the exit.
     for error in ["EPERM", "ESRCH", "EIO", "ENOSYS", "4095"] {
         let traced = strace(ALLOC, &["-e", &format!("inject=brk:error={error}:when=1")], |_| {});
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);

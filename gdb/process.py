@@ -225,8 +225,8 @@ class Memory:
         self.stack = next(region[:2] for region in self.regions if region[3] == names[b"[stack]"])
 
     def add(self, start, end, rights, name):
-        """Adds a mapping. Those of the program are one region if they are side by side, and so are those that the kernel
-        has added. A region of several rights has none of its own."""
+        """Adds a mapping. Those of the program are one region if they are side by side, and so are those that the
+        kernel has added. A region of several rights has none of its own."""
         if self.regions:
             low, high, rights_above, above = self.regions[-1]
             if end == low and (above == name or above[:1] == name[:1] == "["):

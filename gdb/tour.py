@@ -50,8 +50,8 @@ def bold(line):
 
 
 class Picture:
-    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since the
-    last one."""
+    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
+    the last one."""
 
     def __init__(self):
         self.pid = 0  # of the process in the last picture

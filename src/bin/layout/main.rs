@@ -5,8 +5,8 @@
 //! the heap with the program break, and the program itself. The other two show what is between the gap and the program.
 //! They mark what has moved: the break by exactly 4 bytes, while what the kernel maps is a whole page.
 //!
-//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`. If
-//! they can't be read, the program exits with status 72. It uses no heap, since that is what it draws.
+//! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`.
+//! If they can't be read, the program exits with status 72. It uses no heap, since that is what it draws.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
 //! A program under ptrace.
 
-use crate::LIMIT;
+use crate::BUILD_LIMIT;
 use nix::libc;
 use nix::sys::{ptrace, signal, wait};
 use nix::unistd::{Pid, alarm};
@@ -16,8 +16,9 @@ impl Ptraced {
         // SAFETY: between fork and exec, and only system calls.
         unsafe {
             command.pre_exec(|| {
-                // A signal that `wait` doesn't expect, should the program take too long.
-                alarm::set(LIMIT.as_secs() as u32);
+                // A signal that `wait` doesn't expect, should the program take too long. On a slow machine, the single
+                // steps of a program with a C library take minutes.
+                alarm::set(BUILD_LIMIT.as_secs() as u32);
                 Ok(ptrace::traceme()?)
             });
         }

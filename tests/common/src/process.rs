@@ -13,8 +13,9 @@ pub const EX_SOFTWARE: i32 = 70;
 pub const EX_OSERR: i32 = 71;
 pub const EX_IOERR: i32 = 74;
 
-/// How long a program may take, and how long cargo may take to build one or ptrace to step through one, on the slowest of
-/// machines: an emulated one is 20 times slower. No program comes near it elsewhere, and one that hangs ends all the same.
+/// How long a program may take, and how long cargo may take to build one or ptrace to step through one, on the slowest
+/// of machines: an emulated one is 20 times slower. No program comes near it elsewhere, and one that hangs ends all the
+/// same.
 pub const LIMIT: Duration = Duration::from_secs(300);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 

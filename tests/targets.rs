@@ -127,7 +127,9 @@ fn the_other_programs_run() {
         }
 
         let programs = target.build("malloc/Cargo.toml", "dev", &["--bins"]);
-        for (name, line) in [("bump", "a Vec of 1,000 numbers"), ("malloc", "a Vec of 1,000,000 numbers")] {
+        for (name, line) in
+            [("bump", "all are dropped"), ("free_list", "all are dropped"), ("malloc", "the Box is dropped")]
+        {
             let output = run(&mut target.emulate(&programs.join(name)));
             assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
             assert!(String::from_utf8(output.stdout).unwrap().contains(line));
@@ -135,6 +137,7 @@ fn the_other_programs_run() {
 
         let programs = target.build("tests/own-program/Cargo.toml", "release", &["--bins", "--features=malloc"]);
         assert_ended(&run(&mut target.emulate(&programs.join("own-program"))), "Hello\n", "", 0);
+        assert_ended(&run(&mut target.emulate(&programs.join("free-list"))), "", "", 0);
         for name in ["data", "zeroed", "copies"] {
             assert_ended(&run(&mut target.emulate(&programs.join(name))), "", "", 42);
         }

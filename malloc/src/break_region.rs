@@ -1,161 +1,123 @@
 //! Getting the memory: moves the program break up when there is no room left, and down when the top of the heap is
 //! free.
 
-use core::ptr::null_mut;
+use core::ops::Range;
+use core::ptr::with_exposed_provenance_mut;
 use program_break::{current_break, move_break};
+use spinning_top::Spinlock;
 use syscalls::{Sysno, syscall};
 
 /// The break is moved to a multiple of this many bytes. The kernel maps whole pages, which have 4 KiB on most machines
-/// and 64 KiB on some, so this is right on all.
-pub(crate) const GRAIN: usize = 64 * 1024;
+/// and 64 KiB on some, so this is right on all. It is also how much free memory stays below the break at the least when
+/// it moves down.
+pub(crate) const GRAIN: usize = 64 << 10;
 
-/// How far the break moves up at the least, and how much free memory stays below it when it moves down, in bytes. So
-/// small allocations rarely need a system call.
-pub(crate) const MIN_GROWTH: usize = 64 * 1024;
+/// The trim threshold is how much used memory has to be free at the top of the heap, beside a quarter of the heap, for
+/// the break to move down. It starts at the first of these. When the break has to move up again after that, moving it
+/// down was not worth it: so the threshold becomes twice what was free then, up to the second. A program that makes and
+/// drops the same blocks over and over soon makes no more system calls.
+const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 
-/// The trim threshold is how much free memory at the top of the heap is worth a system call, in bytes. This is where it
-/// starts. Each time that the break moves up again after it moved down, the threshold doubles, but not more than
-/// [`MAX_DOUBLED`] times: a program that makes and drops one block over and over soon makes no more system calls.
-const TRIM_THRESHOLD: usize = 128 * 1024;
-const MAX_DOUBLED: u32 = 3;
+/// The break moves up by half of the heap, or by what it has moved down before, if that is more than what is needed, but
+/// not by more than this. What isn't used costs nothing: the kernel maps a page when it is touched.
+const MAX_RESERVE: usize = 32 << 20;
 
 /// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place
 /// of 4 KiB.
 const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
+const MADV_HUGEPAGE: usize = 14;
 
-/// The memory between the program break as it was and as it is.
+/// Held from looking up the break until it is moved, since a program can have several heaps.
+static BREAK: Spinlock<()> = Spinlock::new(());
+
+/// The memory that the heap has got by moving the break.
 ///
 /// Somebody else may move the break too. So it is looked up each time, and memory that isn't right above this region is
-/// left alone. The others have to do the same. glibc's `sbrk` doesn't: it goes on from where it left the break, and
-/// takes away what was put there since. And nothing helps against another *thread* that moves the break at the same
-/// moment: the kernel has no call for that.
-#[derive(Debug)]
-pub struct BreakRegion {
-    /// Where it was when it got its first memory.
-    start: *mut u8,
-    end: *mut u8,
+/// left alone.
+pub(crate) struct BreakRegion {
+    /// Where this region left the break; 0 before the first time.
+    pub end: usize,
     /// How many bytes it has.
     size: usize,
     /// How often it has called `brk`.
-    calls: usize,
-    /// How often the trim threshold has doubled.
-    doubled: u32,
-    /// Whether the last move was down.
-    is_trimmed: bool,
+    pub calls: usize,
+    trim_threshold: usize,
+    /// How much was free at the top each time that the break has moved down, since it last moved up.
+    trimmed: usize,
+    /// How often the break might have moved down since it last did.
+    waited: usize,
 }
-
-// SAFETY: an address, of memory that belongs to whoever has this.
-unsafe impl Send for BreakRegion {}
 
 impl BreakRegion {
     /// A region that has no memory yet.
     pub const fn new() -> Self {
-        BreakRegion { start: null_mut(), end: null_mut(), size: 0, calls: 0, doubled: 0, is_trimmed: false }
+        BreakRegion { end: 0, size: 0, calls: 0, trim_threshold: TRIM_THRESHOLD.start, trimmed: 0, waited: 0 }
     }
 
-    /// Moves the break up by at least `bytes`. Returns where the new memory starts and ends. If it starts where this
-    /// region ended, it continues the region.
-    ///
-    /// # Errors
-    ///
-    /// Returns `None` if the kernel refuses. Then nothing has changed.
-    pub fn grow(&mut self, bytes: usize) -> Option<(*mut u8, *mut u8)> {
-        let start = self.look_up()?;
-        self.grow_from(start, bytes)
-    }
-
-    /// Returns where the break is now.
-    pub(crate) fn look_up(&mut self) -> Option<*mut u8> {
+    fn look_up(&mut self) -> Option<usize> {
         self.calls += 1;
-        current_break().ok()
+        Some(current_break().ok()?.expose_provenance())
     }
 
-    /// [`grow`](Self::grow), from `start`, where the break is now.
-    pub(crate) fn grow_from(&mut self, start: *mut u8, bytes: usize) -> Option<(*mut u8, *mut u8)> {
-        let grain = if self.size.saturating_add(bytes) < HUGE_FROM { GRAIN } else { HUGE_PAGE };
-        for (bytes, grain) in [(bytes.max(MIN_GROWTH), grain), (bytes, GRAIN)] {
-            let end = start.with_addr(start.addr().checked_add(bytes)?.checked_next_multiple_of(grain)?);
+    /// Moves the break up to `end` at the least, or, where others have moved it, by `anew` bytes. Returns the new
+    /// memory.
+    ///
+    /// `None` if the kernel refuses, or if others have moved the break and `anew` is `None`. Then nothing has changed.
+    pub fn grow(&mut self, end: usize, anew: Option<usize>) -> Option<Range<usize>> {
+        let _guard = BREAK.lock();
+        let start = self.look_up()?;
+        let bytes = if start == self.end { end - self.end } else { anew? };
+        let grain = if self.size + bytes < HUGE_FROM { GRAIN } else { HUGE_PAGE };
+        let reserve = self.trimmed.max(self.size / 2).min(MAX_RESERVE);
+        for (bytes, grain) in [(bytes.max(reserve), grain), (bytes, GRAIN)] {
+            let end = start.checked_add(bytes)?.checked_next_multiple_of(grain)?;
             self.calls += 1;
             // SAFETY: the break moves up, so no memory is taken away.
-            if unsafe { move_break(end) }.is_ok() {
+            if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
                 if grain == HUGE_PAGE {
-                    prefer_huge_pages(start, end);
+                    // The kernel shall map this memory by the huge page, where a whole one fits. The call starts 4 KiB
+                    // below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge pages would have
+                    // up to 512 MiB. It is only advice: if it is refused, that changes nothing.
+                    let from = start.next_multiple_of(GRAIN) - 4096;
+                    // SAFETY: the call doesn't change what is in the memory.
+                    let _ = unsafe { syscall!(Sysno::madvise, from, end - from, MADV_HUGEPAGE) };
                 }
-                if self.is_trimmed {
-                    self.doubled = (self.doubled + 1).min(MAX_DOUBLED);
-                    self.is_trimmed = false;
-                }
-                self.size += end.addr() - start.addr();
+                self.trim_threshold = self.trim_threshold.max((2 * self.trimmed).min(TRIM_THRESHOLD.end));
+                self.trimmed = 0;
+                self.size += end - start;
                 self.end = end;
-                if self.start.is_null() {
-                    self.start = start;
-                }
-                return Some((start, end));
+                return Some(start..end);
             }
         }
         None
     }
 
-    /// Moves the break down to `address`, if it is where this region ends. Returns whether it did.
+    /// Moves the break down if so many bytes from `top` on have been used and are free, that it is worth it; and if
+    /// nobody else has memory above it. It may be that they have it for ever, and asking takes a system call: so after a
+    /// refusal it is tried at the second time, the fourth, the eighth and so on.
     ///
     /// # Safety
     ///
-    /// The memory from `address` up to that end is this region's, and isn't used again.
-    pub unsafe fn shrink(&mut self, address: *mut u8) -> bool {
-        if self.look_up() != Some(self.end) {
-            return false;
+    /// The memory from `top` up to the end is this region's. From [`GRAIN`] bytes above `top` on, it isn't used again.
+    #[inline]
+    pub unsafe fn trim(&mut self, top: usize, used: usize) {
+        if used < self.trim_threshold + self.size / 4 {
+            return;
         }
+        self.waited += 1;
+        let _guard = BREAK.lock();
+        if !self.waited.is_power_of_two() || self.look_up() != Some(self.end) {
+            return;
+        }
+        let end = (top + GRAIN).next_multiple_of(GRAIN);
         self.calls += 1;
-        // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is its end.
-        let is_moved = unsafe { move_break(address) }.is_ok();
-        if is_moved {
-            self.size -= self.end.addr() - address.addr();
-            self.end = address;
-            self.is_trimmed = true;
+        // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is the region's end.
+        if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
+            self.trimmed += self.end - top;
+            self.waited = 0;
+            self.size -= self.end - end;
+            self.end = end;
         }
-        is_moved
     }
-
-    /// Where this region left the break; null before the first time.
-    pub fn end(&self) -> *mut u8 {
-        self.end
-    }
-
-    /// Whether there is memory at this address, of this region or of others who have moved the break.
-    pub(crate) fn contains(&self, address: *mut u8) -> bool {
-        (self.start..self.end).contains(&address)
-    }
-
-    /// How many bytes it has.
-    pub(crate) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// How often it has called `brk`.
-    pub(crate) fn calls(&self) -> usize {
-        self.calls
-    }
-
-    /// Whether so many free bytes at the top are worth a system call.
-    pub(crate) fn should_trim(&self, free: usize) -> bool {
-        free >= (TRIM_THRESHOLD << self.doubled) + self.size / 8
-    }
-}
-
-impl Default for BreakRegion {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Asks the kernel to map the memory from `start` to `end` by the huge page, where a whole one fits.
-fn prefer_huge_pages(start: *mut u8, end: *mut u8) {
-    const MADV_HUGEPAGE: usize = 14;
-    // From 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge pages would have up to
-    // 512 MiB.
-    let start = start.addr().next_multiple_of(GRAIN) - 4096;
-    // This is only advice. A kernel that is built without huge pages refuses it, and that changes nothing.
-    // SAFETY: the call doesn't change what is in the memory.
-    let _ = unsafe { syscall!(Sysno::madvise, start, end.addr() - start, MADV_HUGEPAGE) };
 }

@@ -1,56 +1,108 @@
-//! Large blocks: [`talc`] cuts them out of the [`BreakRegion`].
+//! Large blocks: cut out of the [`BreakRegion`], in constant time.
+//!
+//! ```text
+//!    the region: | header | block | header | free      size | header | block | header | block | top (free)    |end|
+//! ```
+//!
+//! - Each block has a header, the word before it: its size together with the header, and in the lowest bits, which a
+//!   size doesn't need, whether the block is free and whether the one before it is.
+//! - A free block has its size in its last word too (the *boundary tag*). So a block that is freed finds both of its
+//!   neighbours, and joins those that are free.
+//! - Free blocks of similar sizes form a list, a *bin*. There are two bins for each power of two, and a bit for each
+//!   that says whether it is empty, as in the allocator TLSF.
+//! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
+//! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
 
-use crate::break_region::{BreakRegion, GRAIN, MIN_GROWTH};
+use crate::break_region::{BreakRegion, GRAIN};
+use crate::list::{Node, push, remove};
 use core::alloc::Layout;
-use core::ptr::NonNull;
-use talc::base::binning::{Binning, DefaultBinning};
-use talc::base::{CHUNK_UNIT, Talc};
+use core::ptr::{NonNull, null_mut, with_exposed_provenance_mut};
+
+/// The size of a header, in bytes.
+const WORD: usize = size_of::<usize>();
+
+/// Sizes and alignments of blocks are multiples of this.
+const UNIT: usize = 2 * WORD;
+
+/// The size of the smallest block, in bytes: when it is free it has a header, links, and its size again.
+const MIN: usize = 2 * UNIT;
+
+// Where a free block has its links: to others in its bin, and if it has room for a run, to others that have.
+const BIN_LINKS: usize = WORD;
+const RUN_LINKS: usize = BIN_LINKS + size_of::<Node>();
+
+// The lowest bits of a header.
+const FREE: usize = 1;
+const PREVIOUS_IS_FREE: usize = 2;
+
+/// The size of a run together with its header, and its alignment, in bytes.
+pub(crate) const RUN: usize = 64 << 10;
+
+/// How many blocks are tried that may be too small, before one is taken that is larger than it has to be.
+const TRIES: usize = 32;
 
 /// The heap for large blocks.
-pub(crate) struct Large(Talc<TalcSource, DefaultBinning>);
+pub(crate) struct Large {
+    pub region: BreakRegion,
+    /// Where the first block starts.
+    start: usize,
+    /// Where the top starts, and where it ends, a word below the end of the region.
+    top: usize,
+    limit: usize,
+    /// From here on the top is still zeroed, as the kernel mapped it.
+    zeroed_from: usize,
+    bins: [*mut Node; 128],
+    /// A bit for each bin that isn't empty.
+    used_bins: u128,
+    /// The free blocks that have room for a run.
+    runs: *mut Node,
+}
 
 impl Large {
     /// A heap without memory. It asks for some when it is used.
     pub const fn new() -> Self {
-        Large(Talc::new(TalcSource { region: BreakRegion::new(), top: None, zeroed_from: 0 }))
-    }
-
-    /// How often it has called `brk`.
-    pub fn calls(&self) -> usize {
-        self.0.source.region.calls()
-    }
-
-    /// Whether there is memory at this address.
-    pub fn contains(&self, address: *mut u8) -> bool {
-        self.0.source.region.contains(address)
-    }
-
-    /// How many bytes it has got from the kernel.
-    pub fn size(&self) -> usize {
-        self.0.source.region.size()
+        let (bins, region) = ([null_mut(); 128], BreakRegion::new());
+        Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0, runs: null_mut() }
     }
 
     /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel
     /// has mapped them.
-    ///
-    /// # Safety
-    ///
-    /// The size of `layout` isn't 0.
-    pub unsafe fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
-        // SAFETY: as the caller says.
-        let block = unsafe { self.0.allocate(layout) }?;
-        let (start, size) = (block.addr().get(), layout.size());
-        let used = self.0.source.zeroed_from.saturating_sub(start).min(size);
-        self.0.source.mark_used(start + size);
-        Some((block, used))
+    pub fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
+        let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
+        let free = self.find(size, align, TRIES).or_else(|| self.find_top(size, align));
+        // If the kernel has none left, it is worth a search of any length.
+        let free = free.or_else(|| self.find(size, align, usize::MAX))?;
+        // SAFETY: it has room.
+        let (block, used) = unsafe { self.take(free, size, align) };
+        Some((block, used.min(layout.size())))
     }
 
+    /// Returns a block of [`RUN`] bytes at a multiple of `RUN`, but for the last word.
+    pub fn allocate_run(&mut self) -> Option<NonNull<u8>> {
+        let is_top = self.runs.is_null();
+        let free = if is_top { self.find_top(RUN, RUN)? } else { self.runs.addr() - RUN_LINKS };
+        // SAFETY: it has room.
+        Some(unsafe { self.take(free, RUN, RUN) }.0)
+    }
+
+    /// Takes a block back.
+    ///
     /// # Safety
     ///
-    /// The block is from here, with this layout, and isn't used again.
-    pub unsafe fn deallocate(&mut self, block: *mut u8, layout: Layout) {
-        // SAFETY: as the caller says.
-        unsafe { self.0.deallocate(block, layout) }
+    /// It is from here, and isn't used again.
+    pub unsafe fn deallocate(&mut self, block: usize) {
+        let mut start = block - WORD;
+        // SAFETY: the block has a header, and a free one before it has its size in the last word.
+        unsafe {
+            let end = start + size_at(start);
+            // For `check`, if this header comes to lie inside a free block.
+            *word(start) |= FREE;
+            if *word(start) & PREVIOUS_IS_FREE != 0 {
+                start -= *word(start - WORD);
+                self.remove(start);
+            }
+            self.release(start, end);
+        }
     }
 
     /// Changes the size of a block where it is, if that can be done. A block at the top of the heap grows together with
@@ -58,110 +110,233 @@ impl Large {
     ///
     /// # Safety
     ///
-    /// The block is from here, with this layout, and `new_size` isn't 0.
-    pub unsafe fn resize(&mut self, block: *mut u8, layout: Layout, new_size: usize) -> bool {
-        let talc = &mut self.0;
-        // SAFETY: as the caller says. (It holds for all that follows.)
-        let mut is_done = unsafe { talc.try_realloc_in_place(block, layout, new_size) };
-        if !is_done && let Some(top) = talc.source.top {
-            // SAFETY: it is the end of a heap.
-            let last = unsafe { talc.reserved(top) }.up_to.addr().get();
-            // A block starts at a multiple of talc's unit, and behind it is a word of talc's.
-            let end = (block.addr() + layout.size() + size_of::<usize>()).next_multiple_of(CHUNK_UNIT);
-            if end == last && talc.source.region.look_up() == Some(top.as_ptr()) {
-                let more = Layout::from_size_align(new_size - layout.size(), 1);
-                // SAFETY: as above.
-                is_done = more.is_ok_and(|more| acquire_from(talc, top.as_ptr(), more).is_ok())
-                    && unsafe { talc.try_grow_in_place(block, layout, new_size) };
+    /// The block is from here.
+    pub unsafe fn resize(&mut self, block: usize, new_size: usize) -> bool {
+        let (start, size) = (block - WORD, size_of_block(new_size));
+        // SAFETY: blocks have headers, and what lies behind this block is the top, or a block too.
+        unsafe {
+            let end = start + size_at(start);
+            if start + size > end {
+                if end == self.top {
+                    if start + size > self.limit && !self.grow(start + size, None) {
+                        return false;
+                    }
+                    self.top = self.limit;
+                    *word(start) += self.limit - end;
+                } else if *word(end) & FREE != 0 && end + size_at(end) >= start + size {
+                    *word(start) += self.remove(end) - end;
+                } else {
+                    return false;
+                }
+            }
+            self.cut(start, size);
+        }
+        true
+    }
+
+    /// Returns what is wrong with freeing this block with this layout, if that can be seen.
+    pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
+        let (start, size) = (block.wrapping_sub(WORD), size_of_block(layout.size()));
+        if !(self.start..self.limit).contains(&start) {
+            return Err("it is not in this heap");
+        } else if !block.is_multiple_of(layout.align().max(UNIT)) {
+            return Err("no block starts there");
+        }
+        // SAFETY: it is in this heap.
+        let header = unsafe { *word(start) };
+        if start >= self.top || header & FREE != 0 {
+            Err("it is free already")
+        // What is left of a free block belongs to this one if it is too small for another.
+        } else if !(size..size + MIN).contains(&(header & !(UNIT - 1))) {
+            Err("no block of that size starts there")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether there is a block of this heap at this address, in use or free.
+    pub fn contains(&self, address: usize) -> bool {
+        (self.start..self.top).contains(&address)
+    }
+
+    /// Finds a free block with room for a block of this size and alignment. Of those that may be too small, it tries
+    /// at most `tries`.
+    fn find(&self, size: usize, align: usize, mut tries: usize) -> Option<usize> {
+        // From here on, all blocks have room, wherever they start.
+        let ample = bin_of(size + align - UNIT - 1) + 1;
+        let mut bin = bin_of(size);
+        while self.used_bins >> bin != 0 {
+            bin += (self.used_bins >> bin).trailing_zeros() as usize;
+            let mut node = self.bins[bin];
+            while !node.is_null() && (tries > 0 || bin >= ample) {
+                let start = node.addr() - BIN_LINKS;
+                // SAFETY: a block in a bin has a header, and links.
+                unsafe {
+                    if position(start, align) + size <= start + size_at(start) {
+                        return Some(start);
+                    }
+                    node = (*node).next;
+                }
+                tries -= 1;
+            }
+            bin = if tries > 0 { bin + 1 } else { ample.max(bin + 1) };
+        }
+        None
+    }
+
+    /// Returns the top, after it has grown if it has no room for a block of this size and alignment.
+    fn find_top(&mut self, size: usize, align: usize) -> Option<usize> {
+        let end = position(self.top, align) + size;
+        (end <= self.limit || self.grow(end, Some(size + align + MIN))).then_some(self.top)
+    }
+
+    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it and `anew` is given,
+    /// starts a new top of so many bytes. Returns whether that could be done.
+    fn grow(&mut self, end: usize, anew: Option<usize>) -> bool {
+        let Some(new) = self.region.grow(end + WORD, anew.map(|bytes| bytes + MIN)) else { return false };
+        if new.start != self.limit + WORD {
+            let (top, limit) = (self.top, self.limit);
+            self.top = new.start.next_multiple_of(UNIT) + WORD;
+            // The first page may have been somebody else's, up to its middle.
+            self.zeroed_from = new.start.next_multiple_of(GRAIN);
+            if self.start == 0 {
+                self.start = self.top;
+            } else {
+                // SAFETY: the limit is the last word of what the region had before. What is below it and was the top
+                // lies behind a block in use.
+                unsafe {
+                    *word(limit) = 0;
+                    if top < limit {
+                        self.release(top, limit);
+                    }
+                }
             }
         }
-        if is_done {
-            talc.source.mark_used(block.addr() + new_size);
+        self.limit = new.end - WORD;
+        true
+    }
+
+    /// Makes a block out of a free one, or of the top. Returns it, and how many bytes of it may have been written to.
+    ///
+    /// # Safety
+    ///
+    /// There is room in it.
+    unsafe fn take(&mut self, free: usize, size: usize, align: usize) -> (NonNull<u8>, usize) {
+        let start = position(free, align);
+        let used = self.zeroed_from.saturating_sub(start + WORD);
+        // SAFETY: from the first free byte to the end, this memory is not in use.
+        unsafe {
+            let end = if free == self.top { self.limit } else { self.remove(free) };
+            self.top = self.top.max(end);
+            *word(start) = end - start;
+            if start > free {
+                self.release(free, start);
+            }
+            self.cut(start, size);
+            (NonNull::new_unchecked(with_exposed_provenance_mut(start + WORD)), used)
         }
-        is_done
+    }
+
+    /// Makes a block in use as small as it can be with this size. What is left is free.
+    ///
+    /// # Safety
+    ///
+    /// The block is at least so large, and what is cut off isn't used.
+    unsafe fn cut(&mut self, start: usize, size: usize) {
+        // SAFETY: the block has a header.
+        unsafe {
+            let rest = size_at(start) - size;
+            if rest >= MIN {
+                *word(start) -= rest;
+                self.release(start + size, start + size + rest);
+            }
+            self.zeroed_from = self.zeroed_from.max(start + size_at(start));
+        }
+    }
+
+    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It joins what is free
+    /// behind it.
+    ///
+    /// # Safety
+    ///
+    /// It is nobody's, and lies behind a block in use, and before the top or another block.
+    unsafe fn release(&mut self, start: usize, mut end: usize) {
+        // SAFETY: from the top on, all is free. Any other block has a header, and has room for what is written here.
+        unsafe {
+            if end == self.top {
+                self.top = start;
+                self.region.trim(start, self.zeroed_from.saturating_sub(start));
+                self.limit = self.region.end - WORD;
+                self.zeroed_from = self.zeroed_from.min(self.region.end);
+                return;
+            }
+            if *word(end) & FREE != 0 {
+                end = self.remove(end);
+            }
+            let (size, bin) = (end - start, bin_of(end - start));
+            *word(start) = size | FREE;
+            *word(end - WORD) = size;
+            *word(end) |= PREVIOUS_IS_FREE;
+            push(&mut self.bins[bin], word(start + BIN_LINKS).cast());
+            self.used_bins |= 1 << bin;
+            if position(start, RUN) + RUN <= end {
+                push(&mut self.runs, word(start + RUN_LINKS).cast());
+            }
+        }
+    }
+
+    /// Takes a free block out of its bin, and returns its end.
+    ///
+    /// # Safety
+    ///
+    /// It is in one.
+    unsafe fn remove(&mut self, start: usize) -> usize {
+        // SAFETY: it is a free block.
+        unsafe {
+            let end = start + size_at(start);
+            let bin = bin_of(end - start);
+            *word(end) &= !PREVIOUS_IS_FREE;
+            remove(&mut self.bins[bin], word(start + BIN_LINKS).cast());
+            if self.bins[bin].is_null() {
+                self.used_bins &= !(1 << bin);
+            }
+            if position(start, RUN) + RUN <= end {
+                remove(&mut self.runs, word(start + RUN_LINKS).cast());
+            }
+            end
+        }
     }
 }
 
-/// What talc is given: the region, and how far the memory from it has been used.
-#[derive(Debug)]
-struct TalcSource {
-    region: BreakRegion,
-    /// The end of the heap that ends where the region does, once there is one. (There are others below it if somebody
-    /// else has moved the break in between.)
-    top: Option<NonNull<u8>>,
-    /// From this address to the end of the top heap, the memory is still zeroed, as the kernel mapped it, except for
-    /// talc's note at the very end, which is not a part of any block.
-    zeroed_from: usize,
+/// Returns a word of the heap: the header of the block that starts there, or the last word of a free one.
+fn word(address: usize) -> *mut usize {
+    with_exposed_provenance_mut(address)
 }
 
-/// The most that talc writes behind a block, or where a heap starts, in bytes: four words, and alignment.
-const TALC_OVERHEAD: usize = 4 * CHUNK_UNIT;
-
-impl TalcSource {
-    /// Takes note that memory up to the address `end` is in use.
-    fn mark_used(&mut self, end: usize) {
-        self.zeroed_from = self.zeroed_from.max(end + TALC_OVERHEAD);
-    }
+/// Returns the size of a block.
+///
+/// # Safety
+///
+/// A block starts there.
+unsafe fn size_at(start: usize) -> usize {
+    // SAFETY: as the caller says.
+    unsafe { *word(start) & !(UNIT - 1) }
 }
 
-// SAFETY: addresses, of memory that belongs to whoever has this.
-unsafe impl Send for TalcSource {}
-
-// SAFETY: it doesn't allocate, and what it hands to talc is the region's, which is nobody else's.
-unsafe impl talc::source::Source for TalcSource {
-    const TRACK_HEAP_END: bool = true;
-
-    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        let start = talc.source.region.look_up().ok_or(())?;
-        acquire_from(talc, start, layout)
-    }
-
-    unsafe fn resize(&mut self, free: *mut u8, heap_end: *mut u8, _: bool) -> *mut u8 {
-        let is_top = self.top.is_some_and(|top| top.as_ptr() == heap_end);
-        if !is_top || !self.region.should_trim(heap_end.addr() - free.addr()) {
-            return heap_end;
-        }
-        let keep = free.map_addr(|free| (free + MIN_GROWTH).next_multiple_of(GRAIN));
-        // SAFETY: talc says that from `free` up nothing is in use.
-        if unsafe { self.region.shrink(keep) } {
-            self.top = NonNull::new(keep);
-            keep
-        } else {
-            // Somebody else's memory is above it, most likely for ever: not to be asked about each time.
-            self.top = None;
-            heap_end
-        }
-    }
+/// Returns the size of the block for so many bytes, of which there are at most `isize::MAX`.
+fn size_of_block(bytes: usize) -> usize {
+    (bytes + WORD).next_multiple_of(UNIT).max(MIN)
 }
 
-/// Gets memory for an allocation, from `start`, where the break is now.
-fn acquire_from<B: Binning>(talc: &mut Talc<TalcSource, B>, start: *mut u8, layout: Layout) -> Result<(), ()> {
-    let mut bytes = layout.size().checked_add(layout.align()).ok_or(())?.checked_add(TALC_OVERHEAD).ok_or(())?;
-    match talc.source.top {
-        // What is free at the top counts, if the new memory continues it.
-        Some(top) if top.as_ptr() == start => {
-            // SAFETY: `top` is the end of a heap.
-            let free = top.addr().get() - unsafe { talc.reserved(top) }.up_to.addr().get();
-            bytes = bytes.saturating_sub(free).max(1);
-        }
-        _ => bytes = bytes.checked_add(talc::min_first_heap_size::<B>()).ok_or(())?,
-    }
-    let (start, end) = talc.source.region.grow_from(start, bytes).ok_or(())?;
-    match talc.source.top {
-        Some(top) if top.as_ptr() == start => {
-            // SAFETY: `top` is the end of a heap, and the new memory continues it.
-            talc.source.top = Some(unsafe { talc.extend(top, end) });
-            talc.source.zeroed_from = start.addr() + TALC_OVERHEAD;
-        }
-        _ => {
-            // SAFETY: the memory is new, readable and writable.
-            let top = unsafe { talc.claim(start, end.addr() - start.addr()) }.ok_or(())?;
-            talc.source.top = Some(top);
-            // SAFETY: `top` is the end of a heap.
-            let used = unsafe { talc.reserved(top) }.up_to.addr().get() + TALC_OVERHEAD;
-            // The first page may have been somebody else's, up to its middle.
-            talc.source.zeroed_from = used.max(start.addr().next_multiple_of(GRAIN));
-        }
-    }
-    Ok(())
+/// Returns where the first block with this alignment starts in what is free from `start` on. What lies between is empty,
+/// or large enough for a free block.
+fn position(start: usize, align: usize) -> usize {
+    let first = |from: usize| ((from + WORD + align - 1) & !(align - 1)) - WORD;
+    if first(start) == start { start } else { first(start + MIN) }
+}
+
+/// Returns the bin for free blocks of this size: a power of two, or one and a half times that, or what is a little more.
+fn bin_of(size: usize) -> usize {
+    let power = size.ilog2() as usize;
+    2 * power + (size >> (power - 1) & 1)
 }

@@ -10,125 +10,148 @@
 //!
 //! 1. `break_region.rs` gets the memory. It moves the break up when there is no room left, and down when the top of the
 //!    heap is free.
-//! 2. `large.rs` cuts large blocks out of it, with the package [`talc`].
+//! 2. `large.rs` cuts large blocks out of it, and joins what is free.
 //! 3. `small.rs` cuts small blocks out of large ones.
 //!
-//! `bin/bump.rs` is where to begin: the smallest allocator on the program break, which only ever takes memory.
+//! `lock.rs` keeps threads apart, and both heaps keep their free blocks in lists, as `list.rs` has them. `bin/bump.rs`
+//! is where to begin: the smallest allocator on the program break, which only ever takes memory.
 
 #![no_std]
 
 mod break_region;
 mod large;
+mod list;
 mod lock;
 mod small;
 
-pub use break_region::BreakRegion;
+pub use lock::NoLock;
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::fmt::Arguments;
-use core::ptr::{NonNull, null_mut};
-use large::Large;
+use core::cell::UnsafeCell;
+use core::ptr::null_mut;
 use lock::Lock;
 use small::{Small, class_of};
+use spinning_top::RawSpinlock;
+use spinning_top::lock_api::RawMutex;
 
 /// A global allocator on the program break.
 ///
-/// Threads may share it. Its locks are spin locks, so it is not for signal handlers, nor for the child of a `fork` in a
-/// program with threads.
+/// # Threads
+///
+/// Threads may share a heap: `L` is the lock that they wait at. By default that is a spin lock, since `core` has no
+/// other. When the kernel stops the thread that holds it, those that want it spin until that thread runs again. A thread
+/// with a real-time priority that spins on the same processor can keep it from running, for ever. A program with such
+/// threads brings a lock that lets the kernel know who waits, as any type that implements `RawMutex` of the package
+/// `lock_api` 0.4. A program with one thread can do [without a lock](Heap::without_lock).
+///
+/// With any lock, the heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the
+/// thread that holds the lock may be the one that was interrupted, or one that the child doesn't have.
+///
+/// # Others on the break
+///
+/// A program may have several heaps, and may move the break itself while no other thread uses a heap. The heap looks up
+/// where the break is each time before it moves it, and leaves alone what others have put above its memory. The others
+/// have to do the same. glibc's `malloc` doesn't: it goes on from where it left the break, and takes away what was put
+/// there since. So a program with a C library has to keep that off the break before it uses the heap, by
+/// `M_MMAP_THRESHOLD` 0, `M_MMAP_MAX` `INT_MAX` and `M_TRIM_THRESHOLD` -1 (`man 3 mallopt`).
+///
+/// # Errors
 ///
 /// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, the program panics with a
-/// message that has the number of bytes, and exits with status 70. A small block that changes its size is moved, so
-/// `realloc` can fail even when it makes a block smaller.
+/// message that has the number of bytes, and exits with status 70. A block of up to 1 KiB that changes its size may be
+/// moved, and a block that becomes smaller than that is, so `realloc` can fail even when it makes a block smaller.
 ///
-/// In a debug build, a program panics and ends if what it frees as a small block isn't one: an address inside a block,
-/// a block that is free already, or a block of another size.
-///
-/// It is for programs without a C library: see [`BreakRegion`].
-pub struct Heap {
-    small: Small,
-    large: Lock<Large>,
+/// In a debug build, a program panics and ends if it frees or resizes what isn't a block in use with that layout: an
+/// address inside a block, one that is free already, or one of another size. That takes constant time. It isn't seen
+/// if the memory has been handed out again, or if the bytes there happen to look like such a block.
+pub struct Heap<L = RawSpinlock> {
+    lock: L,
+    small: UnsafeCell<Small>,
 }
 
-impl Heap {
+// SAFETY: the parts are used with the lock held; and without a lock, by one thread at a time, as `without_lock` demands.
+// Their memory belongs to whoever has them.
+unsafe impl<L: Lock + Sync> Sync for Heap<L> {}
+// SAFETY: likewise.
+unsafe impl<L: Lock + Send> Send for Heap<L> {}
+
+impl<L: RawMutex> Heap<L> {
     /// A heap without memory. It asks for some when it is used.
     pub const fn new() -> Self {
-        Heap { small: Small::new(), large: Lock::new(Large::new()) }
-    }
-
-    /// How often this heap has called `brk` so far.
-    pub fn calls(&self) -> usize {
-        self.large.lock().calls()
+        Heap { lock: L::INIT, small: UnsafeCell::new(Small::new()) }
     }
 }
 
-impl Default for Heap {
+impl Heap<NoLock> {
+    /// A heap without a lock, for a program with one thread. A freestanding program has one unless it makes others
+    /// itself.
+    ///
+    /// # Safety
+    ///
+    /// The heap is never used by two threads at the same time, nor by a signal handler that interrupts it.
+    pub const unsafe fn without_lock() -> Self {
+        Heap { lock: NoLock(()), small: UnsafeCell::new(Small::new()) }
+    }
+}
+
+impl<L: Lock> Heap<L> {
+    /// How often this heap has called `brk` so far.
+    pub fn calls(&self) -> usize {
+        self.locked(|small| small.large.region.calls)
+    }
+
+    fn locked<T>(&self, action: impl FnOnce(&mut Small) -> T) -> T {
+        // SAFETY: nobody else uses the parts at the same time.
+        self.lock.locked(|| action(unsafe { &mut *self.small.get() }))
+    }
+
+    /// In a debug build, ends the program if this is no block. The lock isn't held any more then, since a panic may
+    /// allocate. As a function for C it can't unwind, which an allocator may not do.
+    extern "C" fn check(&self, block: *mut u8, layout: &Layout) {
+        if cfg!(debug_assertions)
+            && let Err(what) = self.locked(|small| small.check(block.addr(), *layout))
+        {
+            panic!("{block:p} is not a block of {} bytes: {what}", layout.size());
+        }
+    }
+}
+
+impl<L: RawMutex> Default for Heap<L> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-// SAFETY: the blocks of each part are apart from each other, and the region's memory is nobody else's. The layout alone
-// says which part a block is from.
-unsafe impl GlobalAlloc for Heap {
-    #[inline]
+// SAFETY: the blocks of each part are apart from each other, and the region's memory is nobody else's. The layout and
+// the address say which part a block is from.
+unsafe impl<L: Lock> GlobalAlloc for Heap<L> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block = match class_of(layout) {
-            Some(class) => self.small.allocate(class, &self.large),
-            // SAFETY: the caller sees to it that the size isn't 0.
-            None => unsafe { self.large.lock().allocate(layout) }.map(|(block, _)| block),
-        };
-        block.map_or(null_mut(), NonNull::as_ptr)
+        self.locked(|small| small.allocate(layout)).map_or(null_mut(), |(block, _)| block.as_ptr())
     }
 
     /// In a large block, memory that the kernel has just mapped is zeroed already, and not written again.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let (block, used) = if class_of(layout).is_some() {
-            // SAFETY: as the caller says.
-            (unsafe { self.alloc(layout) }, layout.size())
-        } else {
-            // SAFETY: the caller sees to it that the size isn't 0.
-            let block = unsafe { self.large.lock().allocate(layout) };
-            block.map_or((null_mut(), 0), |(block, used)| (block.as_ptr(), used))
-        };
-        if !block.is_null() {
-            // SAFETY: this is in the new block.
-            unsafe { block.write_bytes(0, used) };
-        }
-        block
+        let Some((block, used)) = self.locked(|small| small.allocate(layout)) else { return null_mut() };
+        // SAFETY: this is in the new block.
+        unsafe { block.write_bytes(0, used) };
+        block.as_ptr()
     }
 
-    #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let Some(class) = class_of(layout) else {
-            // SAFETY: the caller has it from here, with this layout.
-            return unsafe { self.large.lock().deallocate(block, layout) };
-        };
-        if cfg!(debug_assertions) {
-            let run = small::run_of(block).cast();
-            let [has_block, has_run] = [block, run].map(|address| self.large.lock().contains(address));
-            let checked = match (has_block, has_run) {
-                (false, _) => Err("it is not in this heap"),
-                (_, false) => Err("it is in no run of small blocks"),
-                // SAFETY: both are in memory of this heap.
-                _ => unsafe { self.small.check(block, class) },
-            };
-            if let Err(what) = checked {
-                not_a_block(&format_args!("freed {block:p} as a block of {} bytes: {what}", layout.size()));
-            }
-        }
-        // SAFETY: as above.
-        unsafe { self.small.deallocate(block, class, &self.large) }
+        self.check(block, &layout);
+        let block = block.expose_provenance();
+        // SAFETY: the caller has it from here, with this layout.
+        self.locked(|small| unsafe { small.deallocate(block, layout) });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        self.check(block, &layout);
         // SAFETY: the caller sees to it that the size is right for a layout.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let is_done = match (class_of(layout), class_of(new_layout)) {
-            // SAFETY: the caller has it from here, with this layout.
-            (None, None) => unsafe { self.large.lock().resize(block, layout, new_size) },
-            (old, new) => old == new,
-        };
-        if is_done {
+        let (old, new) = (class_of(layout), class_of(new_layout));
+        // SAFETY: the caller has the block from here.
+        let resize = || self.locked(|small| unsafe { small.large.resize(block.expose_provenance(), new_size) });
+        if old == new && (old.is_some() || resize()) {
             return block;
         }
         // SAFETY: the new block is apart from the old one, and what is copied is in both.
@@ -141,10 +164,4 @@ unsafe impl GlobalAlloc for Heap {
             new
         }
     }
-}
-
-/// Ends the program. As a function for C this can't unwind, which an allocator may not do.
-#[cold]
-extern "C" fn not_a_block(message: &Arguments) -> ! {
-    panic!("{message}")
 }

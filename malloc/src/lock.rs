@@ -1,28 +1,29 @@
-//! The lock that threads wait at: a spin lock, since `core` has no other.
+//! What keeps threads from using the heap at the same time.
 
-use core::hint::spin_loop;
-use spinning_top::RawSpinlock;
-use spinning_top::lock_api::Mutex;
-use spinning_top::relax::Relax;
-use syscalls::{Sysno, syscall};
+use spinning_top::lock_api::RawMutex;
 
-/// A spin lock that lets other threads run when it takes long, since the kernel may have stopped the one that holds it.
-pub(crate) type Lock<T> = Mutex<RawSpinlock<Patience>, T>;
-
-#[derive(Default)]
-pub(crate) struct Patience {
-    turns: u32,
+/// A lock, or none. Only this module implements it: for all that implements `RawMutex`, and for [`NoLock`].
+pub trait Lock {
+    #[doc(hidden)]
+    fn locked<T>(&self, action: impl FnOnce() -> T) -> T;
 }
 
-impl Relax for Patience {
-    #[cold]
-    fn relax(&mut self) {
-        self.turns = self.turns.saturating_add(1);
-        if self.turns < 100 {
-            spin_loop();
-        } else {
-            // SAFETY: the call only lets others run. It never fails on Linux.
-            let _ = unsafe { syscall!(Sysno::sched_yield) };
-        }
+impl<L: RawMutex> Lock for L {
+    fn locked<T>(&self, action: impl FnOnce() -> T) -> T {
+        self.lock();
+        let result = action();
+        // SAFETY: it was locked above, in this thread.
+        unsafe { self.unlock() };
+        result
+    }
+}
+
+/// In place of a lock in a [`Heap`](crate::Heap) that one thread has to itself. (It isn't a `RawMutex`, which anybody
+/// could take for a lock.)
+pub struct NoLock(pub(crate) ());
+
+impl Lock for NoLock {
+    fn locked<T>(&self, action: impl FnOnce() -> T) -> T {
+        action()
     }
 }

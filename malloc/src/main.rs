@@ -54,8 +54,7 @@ fn main() -> Result<(), Error> {
     last.print(&mut out, "the Box is dropped")?;
 
     let kept = last.program_break - start;
-    let _ = writeln!(out, "\n{kept} bytes stay with the heap: a table of free blocks, room for small blocks,");
-    let _ = writeln!(out, "and a reserve below the break. So the next allocation needs no system call.");
+    let _ = writeln!(out, "\n{kept} bytes stay with the heap, as a reserve for what comes next.");
     out.result
 }
 

@@ -1,30 +1,46 @@
 //! The work, the same for each allocator.
 
+use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Marsaglia's xorshift64.
-pub struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize
+/// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
+/// the heap's memory above what it has left, it would take that away.
+///
+/// A program has this in its `.init_array`, and so calls it before there is a heap.
+pub extern "C" fn keep_glibc_off_the_break() {
+    for (parameter, value) in
+        [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
+    {
+        // SAFETY: the call only sets a number.
+        assert_eq!(unsafe { libc::mallopt(parameter, value) }, 1);
     }
 }
 
-fn boxes(count: usize, order: impl FnOnce(&mut Vec<Option<Box<[u8; 48]>>>) -> Vec<u32>) {
+fn boxes(count: usize, order: impl FnOnce(&mut Vec<u32>)) {
     let mut all: Vec<_> = (0..count).map(|n| Some(Box::new([n as u8; 48]))).collect();
-    for which in order(&mut all) {
-        black_box(all[which as usize].take());
+    let mut indices: Vec<_> = (0..count as u32).collect();
+    order(&mut indices);
+    for index in indices {
+        black_box(all[index as usize].take());
     }
+}
+
+/// Replaces one of 1,000 blocks by a new one, again and again.
+fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
+    let mut random = Rng::with_seed(seed);
+    let mut blocks: Vec<Vec<u8>> = vec![vec![]; 1000];
+    for _ in 0..count {
+        let mut block = Vec::with_capacity(size(&mut random));
+        block.push(1);
+        blocks[random.usize(..1000)] = block;
+    }
+    black_box(blocks);
 }
 
 fn work(case: &str, count: usize) {
-    let mut random = Random(0x5eed);
+    let mut random = Rng::with_seed(0x5eed);
     match case {
         "nothing" => {}
         "vec" => {
@@ -34,20 +50,14 @@ fn work(case: &str, count: usize) {
             }
             black_box(numbers);
         }
-        "in-order" => boxes(count, |all| (0..all.len() as u32).collect()),
-        "reverse" => boxes(count, |all| (0..all.len() as u32).rev().collect()),
-        "random" => boxes(count, |all| {
-            let mut order: Vec<_> = (0..all.len() as u32).collect();
-            for n in (1..order.len()).rev() {
-                order.swap(n, random.next() % (n + 1));
-            }
-            order
-        }),
+        "in-order" => boxes(count, |_| {}),
+        "reverse" => boxes(count, |indices| indices.reverse()),
+        "random" => boxes(count, |indices| random.shuffle(indices)),
         "map" => {
             let mut map = BTreeMap::new();
             for n in 0..count {
-                let key = random.next();
-                map.insert(format!("{key:x} is number {n}"), vec![n as u8; key % 100]);
+                let key = random.u64(..);
+                map.insert(format!("{key:x} is number {n}"), vec![n as u8; key as usize % 100]);
             }
             let mut keep = false;
             map.retain(|_, _| {
@@ -56,33 +66,15 @@ fn work(case: &str, count: usize) {
             });
             black_box(map);
         }
-        "mix" => {
-            let mut blocks: Vec<Vec<u8>> = (0..1000).map(|_| Vec::new()).collect();
-            for _ in 0..count {
-                let (which, bits) = (random.next() % 1000, random.next() % 21);
-                let size = 1 + random.next() % (1 << bits);
-                let mut block = Vec::with_capacity(size);
-                block.push(1);
-                blocks[which] = block;
+        "mix" => churn(count, 0x5eed, |random| {
+            let bits = random.usize(..21);
+            random.usize(1..=1 << bits)
+        }),
+        "threads" => std::thread::scope(|scope| {
+            for seed in [1, 2] {
+                scope.spawn(move || churn(count / 2, seed, |random| random.usize(1..=500)));
             }
-            black_box(blocks);
-        }
-        "threads-1" | "threads-2" | "threads-4" => {
-            let threads: usize = case["threads-".len()..].parse().expect("a number");
-            std::thread::scope(|scope| {
-                for number in 0..threads {
-                    scope.spawn(move || {
-                        let mut random = Random(0x5eed + number as u64);
-                        let mut blocks: Vec<Vec<u8>> = (0..1000).map(|_| Vec::new()).collect();
-                        for _ in 0..count / threads {
-                            let (which, size) = (random.next() % 1000, 1 + random.next() % 500);
-                            blocks[which] = Vec::with_capacity(size);
-                        }
-                        black_box(blocks);
-                    });
-                }
-            });
-        }
+        }),
         other => panic!("no case is called {other}"),
     }
 }

@@ -1,14 +1,13 @@
-//! Millions of random steps on the heap, with the contents checked; a limit reached in the middle; somebody else's
-//! break.
+//! What the heap promises, in a program that has nothing else: when memory goes back, what is touched, limits, and
+//! others on the break. A promise that isn't kept is a panic.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt::Write;
-use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{Error, current_break, move_break};
+use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use syscalls::{Sysno, syscall};
 
@@ -17,192 +16,138 @@ static HEAP: Heap = Heap::new();
 
 program_break::entry!(main);
 
-const SEED: u64 = 0x5eed;
+/// The most that stays with a heap that has never grown again after it had shrunk, in bytes.
+const RESERVE: usize = 512 << 10;
 
-/// Marsaglia's xorshift64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize % limit
-    }
-
-    fn size(&mut self) -> usize {
-        let bits = if self.below(100) == 0 { 18 } else { self.below(11) };
-        1 + self.below(1 << bits)
-    }
+fn now() -> usize {
+    current_break().unwrap().addr()
 }
 
-/// Each block is full of a number, which is known beside it.
-#[track_caller]
-fn check(block: &[u8], number: u8) {
-    assert!(block.iter().all(|byte| *byte == number), "a block of {} bytes has been overwritten", block.len());
+/// Sets how many bytes of data the process may have (`RLIMIT_DATA` in man 2 getrlimit).
+fn limit(bytes: u64) {
+    const RLIMIT_DATA: usize = 2;
+    let limit = [bytes, u64::MAX];
+    // SAFETY: the kernel only reads the limit.
+    unsafe { syscall!(Sysno::prlimit64, 0, RLIMIT_DATA, limit.as_ptr(), 0) }.unwrap();
 }
 
-fn steps(count: usize, random: &mut Random) {
-    let mut blocks: Vec<(Vec<u8>, u8)> = Vec::new();
-    for step in 0..count {
-        let number = step as u8;
-        match random.below(5) {
-            0 | 1 => {
-                let mut block = alloc::vec![0; random.size()];
-                check(&block, 0);
-                block.fill(number);
-                blocks.push((block, number));
-            }
-            2 if !blocks.is_empty() => {
-                let which = random.below(blocks.len());
-                let (block, number) = &mut blocks[which];
-                block.resize(random.size(), *number);
-                block.shrink_to_fit();
-                check(block, *number);
-            }
-            _ if blocks.len() > 100 || step % 3 == 0 && !blocks.is_empty() => {
-                let which = random.below(blocks.len());
-                let (block, number) = blocks.swap_remove(which);
-                check(&block, number);
-            }
-            _ => {}
-        }
-    }
-    blocks.iter().for_each(|(block, number)| check(block, *number));
+fn reserve(bytes: usize) -> Option<Vec<u8>> {
+    let mut block = Vec::new();
+    block.try_reserve_exact(bytes).ok().map(|()| block)
 }
 
-fn moved(from: usize) -> usize {
-    current_break().unwrap() as usize - from
+/// How many pages of a block the kernel has mapped, up to 64 KiB at its ends left out.
+fn resident(block: &[u8]) -> usize {
+    // Where a page starts, of any size that there is.
+    let first = block.as_ptr().addr().next_multiple_of(64 << 10);
+    let mut pages = alloc::vec![0_u8; block.len() / 4096];
+    // SAFETY: there is one byte for each page.
+    unsafe { syscall!(Sysno::mincore, first, block.len() - (64 << 10), pages.as_mut_ptr()) }.unwrap();
+    pages.iter().filter(|page| **page & 1 == 1).count()
 }
 
-fn main() -> Result<(), Error> {
-    let mut out = LineWriter::new(STDOUT);
-    let start = current_break().unwrap();
+fn main() -> Result<(), program_break::Error> {
     // Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new.
+    let old = current_break().unwrap();
     // SAFETY: up, and back down to bytes that are not used again.
     unsafe {
-        move_break(start.wrapping_add(4096)).unwrap();
-        start.write_bytes(9, 4096);
-        move_break(start.wrapping_add(8)).unwrap();
+        move_break(old.wrapping_add(4096)).unwrap();
+        old.write_bytes(9, 4096);
+        move_break(old.wrapping_add(8)).unwrap();
     }
-    check(&alloc::vec![0; 2500], 0);
-    let start = start as usize;
-    let mut random = Random(SEED);
+    assert!(alloc::vec![0_u8; 2500].iter().all(|byte| *byte == 0));
+    let start = old.addr();
 
-    // The first small blocks lie above a large one, and are freed last.
-    let mut most = 0;
-    for order in 0..3 {
-        let large: Vec<u8> = Vec::with_capacity(8 << 20);
-        let mut blocks: Vec<_> = (0..20_000).map(|_| alloc::boxed::Box::new([1_u8; 48])).collect();
-        drop(large);
-        while !blocks.is_empty() {
-            blocks.swap_remove([0, blocks.len() - 1, random.below(blocks.len())][order]);
-        }
-        drop(blocks);
-        most = most.max(moved(start));
-    }
-    // `format!` is there to be linked: the `alloc` crate as it is delivered has code in it that can unwind.
-    let _ = writeln!(out, "{}", alloc::format!("seed {SEED:#x}"));
-    let _ = writeln!(out, "kept {most}");
+    gives_back(start);
+    touches_little();
+    uses_again();
+    grows_in_place();
+    keeps_to_limits(start);
+    leaves_others_alone();
+    Ok(())
+}
 
-    steps(if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 }, &mut random);
-    let _ = writeln!(out, "kept {}", moved(start));
+/// Memory that is new is not touched to zero it. (But for its two ends, where others may have touched a huge page.)
+fn touches_little() {
+    let zeroed = alloc::vec![0_u8; 32 << 20];
+    assert!(resident(&zeroed) < 2048);
+    assert!(zeroed.iter().all(|byte| *byte == 0));
+}
 
-    // One small block that stays doesn't keep what is above it.
-    let below = alloc::boxed::Box::new([1_u8; 48]);
-    let large: Vec<u8> = Vec::with_capacity(100 << 20);
-    let above: Vec<_> = (0..2000).map(|_| alloc::boxed::Box::new([1_u8; 100])).collect();
+/// The break comes down, whatever is freed last, and whatever is left below.
+fn gives_back(start: usize) {
+    let below = Box::new([1_u8; 48]);
+    let large: Vec<u8> = Vec::with_capacity(8 << 20);
+    let small: Vec<_> = (0..20_000).map(|_| Box::new([1_u8; 48])).collect();
     drop(large);
-    drop(above);
-    let _ = writeln!(out, "given back {}", moved(start) < 2 << 20);
+    small.into_iter().rev().for_each(drop);
+    assert!(now() - start <= RESERVE, "{}", now() - start);
     drop(below);
+}
 
-    // At the top of the heap a block grows where it is.
-    let mut top: Vec<u8> = Vec::with_capacity(1_000_000);
+/// Blocks that are freed in full runs.
+fn uses_again() {
+    let new = || Some(Box::new([1_u8; 48]));
+    let mut boxes: Vec<_> = (0..100_000).map(|_| new()).collect();
+    let before = now();
+    boxes.iter_mut().step_by(2).for_each(|one| *one = None);
+    boxes.iter_mut().step_by(2).for_each(|one| *one = new());
+    assert_eq!(now(), before);
+}
+
+/// At the top of the heap.
+fn grows_in_place() {
+    // No gap is so large.
+    let mut top: Vec<u8> = Vec::with_capacity(64 << 20);
     let before = top.as_ptr();
-    top.reserve_exact(10_000_000);
-    let _ = writeln!(out, "grown in place {}", before == top.as_ptr());
-    // Memory that is new is not touched to zero it: so it is no part of what is resident. (But for its two ends, where
-    // others have touched a huge page.)
-    let pages = |zeroed: &Vec<u8>| {
-        let mut resident = alloc::vec![0_u8; zeroed.len() / 4096 + 1];
-        // Where a page starts, of any size that there is.
-        let first = zeroed.as_ptr() as usize & !0xffff;
-        // SAFETY: there is one byte for each page.
-        unsafe { syscall!(Sysno::mincore, first, zeroed.len(), resident.as_mut_ptr()) }.unwrap();
-        resident.iter().filter(|page| **page & 1 == 1).count()
-    };
-    let mut zeroed: Vec<u8> = alloc::vec![0; 32 << 20];
-    let _ = writeln!(out, "few pages touched {}", pages(&zeroed) < 2048);
-    check(&zeroed, 0);
-    zeroed.fill(1);
-    drop((top, zeroed));
+    top.reserve_exact(100 << 20);
+    assert_eq!(top.as_ptr(), before);
+}
 
-    // A limit, reached in the middle, and lifted.
-    const RLIMIT_DATA: usize = 2;
-    let limit = |bytes: u64| {
-        let limit = [bytes, u64::MAX];
-        // SAFETY: the kernel only reads the limit.
-        unsafe { syscall!(Sysno::prlimit64, 0, RLIMIT_DATA, limit.as_ptr(), 0) }.unwrap();
-    };
-    limit(moved(start) as u64 + (2 << 20));
-    let mut blocks = Vec::new();
-    let refused = loop {
-        let mut block = Vec::<u8>::new();
-        if block.try_reserve_exact(100_000).is_err() || blocks.len() == 1000 {
-            break block;
-        }
+/// Limits, reached in the middle, and lifted.
+fn keeps_to_limits(start: usize) {
+    limit((now() - start) as u64 + (2 << 20));
+    let mut blocks = Vec::with_capacity(10_000);
+    while let Some(mut block) = reserve(100_000) {
         block.resize(100_000, 7);
         blocks.push(block);
-    };
-    let _ = writeln!(out, "refused {}", refused.capacity() == 0 && (10..30).contains(&blocks.len()));
-    blocks.iter().for_each(|block| check(block, 7));
+    }
+    assert!(blocks.iter().flatten().all(|byte| *byte == 7));
     blocks.truncate(5);
-    let mut again = Vec::<u8>::new();
-    let _ = writeln!(out, "and on {}", again.try_reserve_exact(100_000).is_ok());
+    assert!(reserve(100_000).is_some());
     limit(u64::MAX);
-    drop((blocks, again));
-    // A limit that leaves room for what is asked, rounded up to 64 KiB, and for the program's data, which counts too.
-    // Mostly it leaves none for what is rounded up to huge pages.
-    let large: Vec<u8> = Vec::with_capacity(32 << 20);
-    limit(moved(start) as u64 + 8_300_000);
-    let _ = writeln!(out, "and as much as there is {}", Vec::<u8>::new().try_reserve_exact(11_000_000).is_err());
-    let mut fits = Vec::<u8>::new();
-    let _ = writeln!(out, "to the last {}", fits.try_reserve_exact(8_200_000).is_ok());
-    limit(u64::MAX);
-    drop((large, fits));
-    // A block below another one can't grow in place, and the heap doesn't grow in vain for it.
-    let mut below: Vec<u8> = Vec::with_capacity(20 << 20);
-    let above = alloc::boxed::Box::new([1_u8; 20]);
-    limit(moved(start) as u64 + (45 << 20));
-    let _ = writeln!(out, "not in vain {}", below.try_reserve_exact(40 << 20).is_ok());
-    limit(u64::MAX);
-    drop((below, above));
+    drop(blocks);
 
-    // Blocks that are freed in full runs are used again.
-    let new = |_| Some(alloc::boxed::Box::new([1_u8; 48]));
-    let mut boxes: Vec<_> = (0..100_000).map(new).collect();
-    let before = current_break().unwrap();
-    boxes.iter_mut().step_by(2).for_each(|one| *one = None);
-    boxes.iter_mut().step_by(2).for_each(|one| *one = new(0));
-    let _ = writeln!(out, "used again {}", current_break().unwrap() == before);
-    drop(boxes);
+    // As much as there is, by 64 KiB. The program's data counts, too.
+    let large = reserve(200 << 20);
+    let more = 60 << 20;
+    limit((now() - start + more + (256 << 10)) as u64);
+    // The heap has a reserve, but not so much.
+    assert!(reserve(more + (40 << 20)).is_none());
+    assert!(reserve(more).is_some());
+    limit(u64::MAX);
+    drop(large);
+}
 
-    // Somebody else moves the break up, and the heap leaves that alone. (More than it would keep at the most.)
-    let top = core::hint::black_box(Vec::<u8>::with_capacity(16 << 20));
-    let foreign = current_break().unwrap();
+/// Somebody else moves the break up.
+fn leaves_others_alone() {
+    let top = reserve(60 << 20);
+    let others = current_break().unwrap();
     // SAFETY: up, and then only these bytes are used.
     let bytes = unsafe {
-        move_break(foreign.wrapping_add(5000)).unwrap();
-        core::slice::from_raw_parts_mut(foreign, 5000)
+        move_break(others.wrapping_add(5000)).unwrap();
+        core::slice::from_raw_parts_mut(others, 5000)
     };
     bytes.fill(9);
-    // Free memory below it stays where it is.
+    // Free memory below it stays where it is, and is used.
     drop(top);
-    let _ = writeln!(out, "left alone {}", current_break().unwrap() == foreign.wrapping_add(5000));
-    steps(100_000, &mut random);
-    let end = current_break().unwrap();
-    let _ = writeln!(out, "apart {}", bytes.iter().all(|byte| *byte == 9) && end as usize >= foreign as usize + 5000);
-    let _ = writeln!(out, "kept {}", moved(start));
-    out.result
+    assert_eq!(now(), others.addr() + 5000);
+    let again = reserve(60 << 20).unwrap();
+    assert!(again.as_ptr().addr() < others.addr());
+    let above: Vec<_> = (0..1000).map(|n| alloc::vec![7_u8; n * 100]).collect();
+    let large = reserve(200 << 20).unwrap();
+    assert!(large.as_ptr().addr() >= others.addr() + 5000);
+    drop((again, above, large));
+    assert!(bytes.iter().all(|byte| *byte == 9));
+    assert!(now() >= others.addr() + 5000);
 }

@@ -1,4 +1,4 @@
-//! Asks for more than there is, first in a way that can fail.
+//! Asks for more than any kernel has, first in a way that can fail.
 #![no_std]
 #![no_main]
 
@@ -13,7 +13,7 @@ program_break::entry!(main);
 
 fn main() -> Result<(), program_break::Error> {
     let mut bytes = Vec::<u8>::new();
-    assert!(bytes.try_reserve_exact(1 << 46).is_err());
-    bytes.reserve_exact(1 << 46);
+    assert!(bytes.try_reserve_exact(1 << 60).is_err());
+    bytes.reserve_exact(1 << 60);
     program_break::exit(bytes[0].into())
 }

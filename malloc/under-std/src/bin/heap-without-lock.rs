@@ -1,0 +1,14 @@
+//! `program_break_malloc::Heap` without a lock. So the work in threads is not for it.
+use program_break_malloc::{Heap, NoLock};
+
+#[global_allocator]
+// SAFETY: this program has one thread.
+static HEAP: Heap<NoLock> = unsafe { Heap::without_lock() };
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = under_std::keep_glibc_off_the_break;
+
+fn main() {
+    under_std::main();
+}

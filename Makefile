@@ -69,6 +69,7 @@ bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup
 
 asm: tools ## show its machine code beside the article's
+	@[ "$$(uname -m)" = x86_64 ] || { echo "make: the article's assembly is for x86-64, this machine is not" >&2; exit 1; }
 	@tests/install-tools asm gdb:gdb
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
 	    cargo build --quiet --release --bin alloc --target-dir target/asm

@@ -80,7 +80,7 @@ fn stores_four_bytes() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")] // elsewhere the processor checks it
+#[cfg(target_arch = "x86_64")] // whose registers it reads
 fn keeps_the_stack_aligned() {
     if lacks(Need::Ptrace) {
         return;

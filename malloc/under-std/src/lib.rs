@@ -10,8 +10,7 @@ use std::time::Instant;
 ///
 /// A program has this in its `.init_array`, and so calls it before there is a heap.
 pub extern "C" fn keep_glibc_off_the_break() {
-    for (parameter, value) in
-        [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
+    for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
         // SAFETY: the call only sets a number.
         assert_eq!(unsafe { libc::mallopt(parameter, value) }, 1);

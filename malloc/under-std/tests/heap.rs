@@ -213,21 +213,30 @@ fn fills_a_run_to_its_end() {
 #[cfg(debug_assertions)]
 fn a_debug_build_knows_what_is_no_block() {
     for (mistake, message) in [
-        ("twice", "48 bytes: it is free already"),
-        ("inside", "48 bytes: no block starts there"),
+        ("small-twice", "48 bytes: it is free already"),
+        ("large-twice", "800000 bytes: it is free already"),
+        ("joined-twice", "800000 bytes: it is free already"),
+        ("top-twice", "800000 bytes: it is free already"),
+        ("inside-small", "48 bytes: no block starts there"),
+        ("inside-large", "800000 bytes: no block of that size starts there"),
+        ("unaligned", "800000 bytes: no block starts there"),
         ("header", "48 bytes: no block starts there"),
-        ("elsewhere", "48 bytes: it is not in this heap"),
-        ("given-back", "48 bytes: it is in no run of small blocks"),
         ("never", "48 bytes: no block starts there"),
-        ("size", "40 bytes: its run has blocks of another size"),
-        ("large", "48 bytes: it is in no run of small blocks"),
-        ("first", "48 bytes: it is in no run of small blocks"),
+        ("elsewhere", "48 bytes: it is not in this heap"),
+        ("large-elsewhere", "800000 bytes: it is not in this heap"),
+        ("given-back", "48 bytes: it is in no run of small blocks"),
+        ("small-size", "32 bytes: its run has blocks of another size"),
+        ("large-size", "800080 bytes: no block of that size starts there"),
+        ("large-as-small", "48 bytes: it is in no run of small blocks"),
+        ("small-as-large", "800000 bytes: no block of that size starts there"),
     ] {
         let mut misuse = std::process::Command::new("timeout");
         let output = misuse.args(["30", env!("CARGO_BIN_EXE_misuse"), mistake]).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            stderr.lines().any(|line| line.starts_with("freed 0x") && line.ends_with(message)),
+            stderr
+                .lines()
+                .any(|line| line.starts_with("0x") && line.ends_with(&format!(" is not a block of {message}"))),
             "{mistake}: {stderr}"
         );
         assert!(!output.status.success(), "{mistake}");

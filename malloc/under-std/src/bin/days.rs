@@ -106,7 +106,8 @@ fn main() {
         }
         "small-blocks-again" => {
             for below in (0..=9 * MIB).step_by(3 * MIB) {
-                for (burst, newest_first) in [(1, false), (1000, false), (1000, true), (20_000, false), (20_000, true)] {
+                for (burst, newest_first) in [(1, false), (1000, false), (1000, true), (20_000, false), (20_000, true)]
+                {
                     let heap = Measured::new();
                     heap.alloc(bytes(below + 2000));
                     let mut blocks = Vec::with_capacity(burst);
@@ -129,7 +130,8 @@ fn main() {
                 let heap = Measured::new();
                 let wanted = Layout::from_size_align(900_000, align).expect("an alignment");
                 let room = heap.alloc(wanted);
-                let gaps: Vec<_> = (1..100).map(|n| (heap.alloc(bytes(2000)), heap.alloc(bytes(900_000 - 32 * n)))).collect();
+                let gaps: Vec<_> =
+                    (1..100).map(|n| (heap.alloc(bytes(2000)), heap.alloc(bytes(900_000 - 32 * n)))).collect();
                 heap.alloc(bytes(2000));
                 // Nothing is left at the top.
                 without_more(|| while !heap.alloc(bytes(2000)).is_null() {});
@@ -157,8 +159,13 @@ fn main() {
                 }
                 gaps.iter().for_each(|(_, gap)| heap.free(*gap, bytes(64_000)));
                 // Each takes less than five times as much there.
-                for layout in [bytes(16), Layout::new::<[u128; 1]>(), Layout::from_size_align(512, 512).expect("valid")] {
-                    assert!(fill(&mut blocks, layout) >= 100 * 64_000 / layout.size() / 5, "{} of {layout:?}", blocks.len());
+                for layout in [bytes(16), Layout::new::<[u128; 1]>(), Layout::from_size_align(512, 512).expect("valid")]
+                {
+                    assert!(
+                        fill(&mut blocks, layout) >= 100 * 64_000 / layout.size() / 5,
+                        "{} of {layout:?}",
+                        blocks.len()
+                    );
                     blocks.iter().for_each(|block| heap.free(*block, layout));
                 }
                 // Where all else is full, the blocks in runs of larger ones are left.
@@ -187,7 +194,8 @@ fn main() {
             let end = end - 64 * KIB;
             let protect = |rights| {
                 // SAFETY: the memory isn't in use.
-                let result = unsafe { libc::mprotect(std::ptr::with_exposed_provenance_mut(start), end - start, rights) };
+                let result =
+                    unsafe { libc::mprotect(std::ptr::with_exposed_provenance_mut(start), end - start, rights) };
                 assert_eq!(result, 0);
             };
             protect(libc::PROT_NONE);

@@ -117,7 +117,7 @@ fn run(steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
 
     #[test]
     fn blocks_are_apart_aligned_and_keep_what_is_in_them(steps in prop::collection::vec(step(), 1..400)) {

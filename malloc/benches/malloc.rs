@@ -1,7 +1,8 @@
 //! The same work on this project's heap, on glibc's malloc and on mimalloc: `cargo bench --bench malloc`.
 //!
-//! Each cell has the time, as a ratio to glibc's in the same turn, with the peak of the memory in parentheses, as a ratio
-//! to the most bytes that the program has at one time. Both are medians. Each case is run in a process of its own.
+//! Each cell has the time, as a ratio to glibc's in the same turn, with the peak of the memory in parentheses, as a
+//! ratio to the most bytes that the program has at one time. Both are medians. Each case is run in a process of its
+//! own.
 
 #[path = "../../benches/common/mod.rs"]
 mod common;
@@ -10,8 +11,8 @@ use common::{Quartiles, progress};
 use std::path::Path;
 use std::process::Command;
 
-/// The programs of `under-std`, and their names in the table. mimalloc, which is written in C, is left out if it can't be
-/// built.
+/// The programs of `under-std`, and their names in the table. mimalloc, which is written in C, is left out if it can't
+/// be built.
 const ALLOCATORS: [(&str, &str); 4] =
     [("heap-without-lock", "this heap"), ("heap", "with its lock"), ("glibc", "glibc"), ("mimalloc", "mimalloc")];
 

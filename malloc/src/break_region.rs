@@ -18,8 +18,8 @@ pub(crate) const GRAIN: usize = 64 << 10;
 /// drops the same blocks over and over soon makes no more system calls.
 const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 
-/// The break moves up by half of the heap, or by what it has moved down before, if that is more than what is needed, but
-/// not by more than this. What isn't used costs nothing: the kernel maps a page when it is touched.
+/// The break moves up by half of the heap, or by what it has moved down before, if that is more than what is needed,
+/// but not by more than this. What isn't used costs nothing: the kernel maps a page when it is touched.
 const MAX_RESERVE: usize = 32 << 20;
 
 /// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place
@@ -94,8 +94,8 @@ impl BreakRegion {
     }
 
     /// Moves the break down if so many bytes from `top` on have been used and are free, that it is worth it; and if
-    /// nobody else has memory above it. It may be that they have it for ever, and asking takes a system call: so after a
-    /// refusal it is tried at the second time, the fourth, the eighth and so on.
+    /// nobody else has memory above it. It may be that they have it for ever, and asking takes a system call: so after
+    /// a refusal it is tried at the second time, the fourth, the eighth and so on.
     ///
     /// # Safety
     ///

@@ -254,8 +254,8 @@ impl Large {
         }
     }
 
-    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It joins what is free
-    /// behind it.
+    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It joins what is
+    /// free behind it.
     ///
     /// # Safety
     ///
@@ -328,14 +328,15 @@ fn size_of_block(bytes: usize) -> usize {
     (bytes + WORD).next_multiple_of(UNIT).max(MIN)
 }
 
-/// Returns where the first block with this alignment starts in what is free from `start` on. What lies between is empty,
-/// or large enough for a free block.
+/// Returns where the first block with this alignment starts in what is free from `start` on. What lies between is
+/// empty, or large enough for a free block.
 fn position(start: usize, align: usize) -> usize {
     let first = |from: usize| ((from + WORD + align - 1) & !(align - 1)) - WORD;
     if first(start) == start { start } else { first(start + MIN) }
 }
 
-/// Returns the bin for free blocks of this size: a power of two, or one and a half times that, or what is a little more.
+/// Returns the bin for free blocks of this size: a power of two, or one and a half times that, or what is a little
+/// more.
 fn bin_of(size: usize) -> usize {
     let power = size.ilog2() as usize;
     2 * power + (size >> (power - 1) & 1)

@@ -39,10 +39,10 @@ use spinning_top::lock_api::RawMutex;
 /// # Threads
 ///
 /// Threads may share a heap: `L` is the lock that they wait at. By default that is a spin lock, since `core` has no
-/// other. When the kernel stops the thread that holds it, those that want it spin until that thread runs again. A thread
-/// with a real-time priority that spins on the same processor can keep it from running, for ever. A program with such
-/// threads brings a lock that lets the kernel know who waits, as any type that implements `RawMutex` of the package
-/// `lock_api` 0.4. A program with one thread can do [without a lock](Heap::without_lock).
+/// other. When the kernel stops the thread that holds it, those that want it spin until that thread runs again. A
+/// thread with a real-time priority that spins on the same processor can keep it from running, for ever. A program with
+/// such threads brings a lock that lets the kernel know who waits, as any type that implements `RawMutex` of the
+/// package `lock_api` 0.4. A program with one thread can do [without a lock](Heap::without_lock).
 ///
 /// With any lock, the heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the
 /// thread that holds the lock may be the one that was interrupted, or one that the child doesn't have.
@@ -69,8 +69,8 @@ pub struct Heap<L = RawSpinlock> {
     small: UnsafeCell<Small>,
 }
 
-// SAFETY: the parts are used with the lock held; and without a lock, by one thread at a time, as `without_lock` demands.
-// Their memory belongs to whoever has them.
+// SAFETY: the parts are used with the lock held; and without a lock, by one thread at a time, as `without_lock`
+// demands. Their memory belongs to whoever has them.
 unsafe impl<L: Lock + Sync> Sync for Heap<L> {}
 // SAFETY: likewise.
 unsafe impl<L: Lock + Send> Send for Heap<L> {}

@@ -38,8 +38,8 @@ const SIZES: [u32; 20] =
 /// The largest small size, in bytes.
 const MAX: usize = 1024;
 
-/// Returns which small blocks a layout is for: the place of their size in [`SIZES`], and their least alignment. That bit
-/// is set in the address of a block that is in no run. `None` if they aren't small.
+/// Returns which small blocks a layout is for: the place of their size in [`SIZES`], and their least alignment. That
+/// bit is set in the address of a block that is in no run. `None` if they aren't small.
 #[inline]
 pub(crate) fn class_of(layout: Layout) -> Option<(usize, usize)> {
     let align = layout.align().max(8);

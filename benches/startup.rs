@@ -8,7 +8,7 @@
 
 mod common;
 
-use crate::common::{Quartiles, progress};
+use crate::common::{progress, quartiles};
 use ::common::{Ptraced, segments};
 use indicatif::HumanCount;
 use object::elf::PT_LOAD;
@@ -65,7 +65,7 @@ fn look(program: &str) -> [u64; 6] {
         instructions += 1;
     }
 
-    let faults = Quartiles::of(faults).median as u64;
+    let faults = quartiles(faults)[1] as u64;
     [bytes.len() as u64, loaded.iter().sum(), loaded.len() as u64, faults, calls, instructions]
 }
 
@@ -139,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (n, [file, loaded, segments, faults, calls, instructions]) in figures.into_iter().enumerate() {
         let [file, loaded, instructions] = [file, loaded, instructions].map(|count| HumanCount(count).to_string());
         let ratios = seconds[n].iter().zip(&seconds[ASSEMBLY]).map(|(own, assembly)| own / assembly);
-        let Quartiles { low, median, high } = Quartiles::of(ratios.collect());
+        let [low, median, high] = quartiles(ratios.collect());
         println!(
             "{:14}{file:>9}{loaded:>9}{segments:>6}{faults:>7}{calls:>6}{instructions:>9}    \
              {median:.2} ({low:.2} to {high:.2})",

@@ -2,20 +2,10 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The quartiles of some measurements: a quarter of them is below the first, half below the second.
-#[derive(Clone, Copy)]
-pub struct Quartiles {
-    pub low: f64,
-    pub median: f64,
-    pub high: f64,
-}
-
-impl Quartiles {
-    pub fn of(mut values: Vec<f64>) -> Quartiles {
-        values.sort_by(f64::total_cmp);
-        let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
-        Quartiles { low: at(0.25), median: at(0.5), high: at(0.75) }
-    }
+/// The quartiles of some measurements: a quarter of them is below the first, half below the second, the median.
+pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarters| values[(values.len() - 1) * quarters / 4])
 }
 
 /// A bar on standard error, if that is a terminal.

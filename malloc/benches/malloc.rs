@@ -7,7 +7,7 @@
 #[path = "../../benches/common/mod.rs"]
 mod common;
 
-use common::{Quartiles, progress};
+use common::{progress, quartiles};
 use std::path::Path;
 use std::process::Command;
 
@@ -72,7 +72,7 @@ fn main() {
             }
             let time = runs.iter().zip(&figures[2]).map(|(own, glibc)| own[0] / glibc[0]).collect();
             let peak = runs.iter().map(|figures| figures[1] / alive).collect();
-            format!("{:.2} ({:.2})", Quartiles::of(time).median, Quartiles::of(peak).median)
+            format!("{:.2} ({:.2})", quartiles(time)[1], quartiles(peak)[1])
         });
         let row = format!("| {title} | {} |", cells.collect::<Vec<_>>().join(" | "));
         bar.suspend(|| println!("{row}"));

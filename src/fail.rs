@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 /// Reports `error` in a line on standard error that begins with `name`, which is the name of the program, a colon and a
-/// blank. Ends the program with the exit status that belongs to the error.
+/// space. Ends the program with the exit status that belongs to the error.
 #[doc(hidden)]
 #[cold]
 #[inline(never)]
@@ -32,8 +32,8 @@ fn write_error(text: &[u8]) {
     let _ = write_all(STDERR, text);
 }
 
-/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline. By hand, since `core::fmt` is
-/// larger than all of `alloc`.
+/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline. It does so by hand, since
+/// `core::fmt` is larger than all of `alloc`.
 fn write_number(mut number: u16) {
     let mut text = *b"\0\0\0\0\n";
     let mut first = 4;
@@ -45,7 +45,7 @@ fn write_number(mut number: u16) {
     write_error(&text[first..]);
 }
 
-/// What the panic handler does: reports the panic on standard error and exits with [`EX_SOFTWARE`].
+/// Does the work of the panic handler: reports the panic on standard error and exits with [`EX_SOFTWARE`].
 #[doc(hidden)]
 pub fn panic(name: &str, info: &PanicInfo) -> ! {
     // `Stderr` never fails.
@@ -64,7 +64,7 @@ impl Write for Stderr {
     }
 
     fn write_char(&mut self, character: char) -> fmt::Result {
-        // Element by element: without optimisation, [0; 4] is a call of `memset`.
+        // The elements are written out: without optimisation, `[0; 4]` is a call of `memset`.
         self.write_str(character.encode_utf8(&mut [0, 0, 0, 0]))
     }
 }

@@ -1,9 +1,9 @@
-//! The program break, and what a freestanding program needs around it: a start, a way to print, an end. For Linux,
-//! without a C library.
+//! The program break on Linux, and what a freestanding program needs around it: a start, a way to print, and an end. A
+//! freestanding program has neither std nor a C library.
 //!
 //! There are three levels, and each calls only those before it:
 //!
-//! 1. `arch`: all the assembly, which is the start of the program and the raw system calls, which check nothing.
+//! 1. `arch` has all the assembly: the start of the program, and the raw system calls, which check nothing.
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
 //! 3. [`entry!`]: the start of the program, and its end, when it reports the [`Error`] that `main` has returned.
 //!
@@ -37,7 +37,7 @@
 //! panic = "abort"
 //! ```
 //!
-//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo hands them
+//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo passes them
 //! on:
 //!
 //! ```ignore
@@ -65,16 +65,16 @@
 //! ```
 //!
 //! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or
-//! `memcmp`, and so does one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They
-//! come with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this
-//! package to the same place in yours. Without it, the package `compiler_builtins` doesn't build on stable Rust
+//! `memcmp`, and so may one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They come
+//! with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this package
+//! to the same place in yours. Without that file, the package `compiler_builtins` doesn't build on stable Rust
 //! (`E0554`).
 //!
 //! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]
 
-// Named so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call in any program,
-// and which usually come from a C library.
+// This names the package so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call
+// in any program, and which usually come from a C library.
 #[cfg(feature = "mem")]
 extern crate compiler_builtins as _;
 

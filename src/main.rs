@@ -1,5 +1,5 @@
 //! How memory is allocated: ask the kernel to move the program break up, use the memory between the old break and the
-//! new one, move the break back down. After the assembly program in Graham King's article of that name,
+//! new one, and move the break back down. This follows the assembly program in Graham King's article of that name,
 //! <https://darkcoding.net/software/how-memory-is-allocated/>.
 #![no_std]
 #![no_main]

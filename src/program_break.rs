@@ -33,6 +33,6 @@ pub fn current_break() -> Result<*mut u8, Error> {
 /// If the break moves down, the memory between `address` and the old break must not be used again.
 #[inline]
 pub unsafe fn move_break(address: *mut u8) -> Result<(), Error> {
-    // SAFETY: the caller sees to it.
+    // SAFETY: the caller doesn't use memory that this takes away.
     if unsafe { arch::brk(address) } == address { Ok(()) } else { Err(Error::Brk) }
 }

@@ -1,8 +1,8 @@
 //! Level 3: from the kernel to `main`, and from its result to the exit status.
 
-/// Makes `$main`, a `fn() -> Result<(), Error>`, the main function of the program, as that of a program with std is. If
-/// it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program reports
-/// that on standard error and exits with its status.
+/// Makes `$main`, a `fn() -> Result<(), Error>`, the main function of the program. It is used as in a program with std:
+/// if it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program
+/// reports the error on standard error and exits with the status that belongs to it.
 ///
 /// This defines the functions `_start`, where the kernel starts the program, `start`, which `_start` calls, and
 /// `panic`, the panic handler. A program uses the macro once, at its top level.
@@ -19,7 +19,7 @@ macro_rules! entry {
 
         $crate::_start!(start);
 
-        // What gdb's `start` and `break main` look for. A symbol takes bytes, so release builds are without it.
+        // gdb's `start` and `break main` look for this symbol. It takes bytes, so release builds are without it.
         #[cfg(debug_assertions)]
         core::arch::global_asm!(".globl main", ".set main, {main}", main = sym $main);
 

@@ -24,12 +24,12 @@ const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
 #[inline]
 pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
     loop {
-        // SAFETY: it is a slice, so all of its bytes can be read.
+        // SAFETY: `bytes` is a slice, so all of its bytes can be read.
         let written = unsafe { arch::write(fd, bytes.as_ptr(), bytes.len()) };
         if written >= bytes.len() as isize {
             return Ok(());
         } else if written > 0 {
-            // SAFETY: it is less than the length.
+            // SAFETY: `written` is less than the length.
             bytes = unsafe { bytes.get_unchecked(written as usize..) };
         } else if written != -(Errno::EINTR.into_raw() as isize) {
             // A result of 0 is no error number. But if the loop went on then, it might never end.
@@ -43,7 +43,7 @@ pub struct LineWriter {
     fd: usize,
     line: [u8; LINE],
     len: usize,
-    /// The first failure to write, which [`fmt::Error`] can't say. Nothing is written after it.
+    /// The first failure to write, which an [`fmt::Error`] can't hold. Nothing is written after it.
     pub result: Result<(), Error>,
 }
 

@@ -6,7 +6,7 @@
 //! which this program isn't built for.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the pair of `mov` and `svc`, as the article's on x86-64.
+//! the pair of `mov` and `svc`, like the article's pair on x86-64.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 
@@ -14,8 +14,8 @@ use core::arch::asm;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
-/// function expects ([AAPCS64], 6.4.5). A chain of frames ends at zero (6.4.6). The kernel has zeroed all general
-/// registers, but no ABI says that it does.
+/// function expects ([AAPCS64], 6.4.5). A chain of frames ends where the frame pointer, x29, is zero (6.4.6). The
+/// kernel has zeroed all general registers, but no ABI says that it does, so this clears x29.
 ///
 /// [AAPCS64]: https://github.com/ARM-software/abi-aa/blob/main/aapcs64/aapcs64.rst
 #[doc(hidden)]
@@ -40,7 +40,7 @@ macro_rules! _start {
 
 /// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
 ///
-/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+/// C's `brk` returns 0 or -1. This is the kernel's own interface ([`brk(2)`], "C library/kernel differences").
 ///
 /// # Safety
 ///
@@ -69,7 +69,7 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
 ///
 /// # Safety
 ///
-/// `length` bytes from `bytes` on can be read.
+/// `bytes` must be valid for reads of `length` bytes.
 ///
 /// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
 #[inline]

@@ -6,7 +6,7 @@
 //! isn't built for.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the pair of `li` and `ecall`, as the article's on x86-64.
+//! the pair of `li` and `ecall`, like the article's pair on x86-64.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 
@@ -14,9 +14,9 @@ use core::arch::asm;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
-/// function expects. The other registers keep the values of the program before this one, but a chain of frames has to
-/// end at zero, so this clears fp ([RISC-V calling conventions], "Integer Calling Convention" and "Frame Pointer
-/// Convention").
+/// function expects. The other registers may have values from the program that called `execve`, but a chain of frames
+/// has to end where the frame pointer is zero, so this clears fp ([RISC-V calling conventions], "Integer Calling
+/// Convention" and "Frame Pointer Convention").
 ///
 /// Nothing needs gp: linker.ld defines no `__global_pointer$`, so the linker makes no address relative to it.
 ///
@@ -43,7 +43,7 @@ macro_rules! _start {
 
 /// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
 ///
-/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+/// C's `brk` returns 0 or -1. This is the kernel's own interface ([`brk(2)`], "C library/kernel differences").
 ///
 /// # Safety
 ///
@@ -72,7 +72,7 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
 ///
 /// # Safety
 ///
-/// `length` bytes from `bytes` on can be read.
+/// `bytes` must be valid for reads of `length` bytes.
 ///
 /// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
 #[inline]

@@ -5,8 +5,8 @@
 //! r11. The kernel keeps all other registers and doesn't touch the stack.
 //!
 //! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the article's pair of `mov` and `syscall`. Writing eax clears the upper half of rax, and is two bytes
-//! shorter.
+//! the article's pair of `mov` and `syscall`. A `mov` to eax also clears the upper half of rax, and is two bytes
+//! shorter than one to rax.
 //!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
@@ -16,7 +16,7 @@ use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), and
 /// that is where rsp has to be right before a `call` (3.2.2). A chain of frames ends where rbp is 0. The ABI asks the
-/// program to clear it (3.4.1), but Linux has done that already, as with all registers except rsp.
+/// program to clear it (3.4.1), but Linux has done that already, as it has for all registers except rsp.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! _start {
@@ -38,7 +38,7 @@ macro_rules! _start {
 
 /// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
 ///
-/// C's `brk` returns 0 or -1. This is the kernel's own interface, "C library/kernel differences" in [`brk(2)`].
+/// C's `brk` returns 0 or -1. This is the kernel's own interface ([`brk(2)`], "C library/kernel differences").
 ///
 /// # Safety
 ///
@@ -69,7 +69,7 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
 ///
 /// # Safety
 ///
-/// `length` bytes from `bytes` on can be read.
+/// `bytes` must be valid for reads of `length` bytes.
 ///
 /// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
 #[inline]

@@ -17,7 +17,7 @@ use core::ptr::null_mut;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{Error, current_break, move_break};
 
-/// The break moves in steps of this many bytes, a page on most machines, so that not each block takes a system call.
+/// The break moves in steps of this many bytes, a page on most machines, so that not every block takes a system call.
 const STEP: usize = 4096;
 
 /// ```text

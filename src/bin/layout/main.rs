@@ -1,4 +1,4 @@
-//! The article's picture of virtual memory, drawn by a process of itself: before any allocation, after moving the
+//! The article's picture of virtual memory, which a process draws of itself: before any allocation, after moving the
 //! program break up by four bytes, and after moving it back down.
 //!
 //! The first picture shows all that is mapped, from the top down: the stack, what the kernel adds, the very large gap,
@@ -6,7 +6,7 @@
 //! They mark what has moved: the break by exactly 4 bytes, while what the kernel maps is a whole page.
 //!
 //! The break is from `brk`, the parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`.
-//! If they can't be read, the program exits with status 72. It uses no heap, since that is what it draws.
+//! If the mappings can't be read, the program exits with status 72. It uses no heap, since that is what it draws.
 #![no_std]
 #![no_main]
 
@@ -21,10 +21,10 @@ use syscalls::Errno;
 
 program_break::entry!(main);
 
-/// The exit status if a file of the system's can't be read (`sysexits.h`).
+/// The exit status if a system file can't be read (`sysexits.h`).
 const EX_OSFILE: i32 = 72;
 
-/// Where /proc/self/maps is read into. Zeroed data takes no memory before it is used.
+/// The buffer that /proc/self/maps is read into. Zeroed data takes no memory before it is used.
 static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
 
 fn main() -> Result<(), Error> {

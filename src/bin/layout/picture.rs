@@ -24,9 +24,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Draws the next one: the first of all regions, the others of those between the gap and the program. The words are
-    /// its title, and what is said below it. The mappings are read into `buffer`, which can fail with an error number.
-    /// Otherwise, this returns the first failure to write, if there was one.
+    /// Draws the next picture. The first one shows all regions, the others show those from the gap down to the program.
+    /// The words are the title and the remark below the picture. The mappings are read into `buffer`, which can fail
+    /// with an error number. Otherwise, this returns the first failure to write, if there was one.
     pub fn draw(&mut self, buffer: &mut [u8], heap_end: *mut u8, words: [&str; 2]) -> Result<Result<(), Error>, Errno> {
         let mappings = maps::read(buffer)?;
         let [title, remark] = words;
@@ -73,10 +73,10 @@ impl Picture {
         self.edge(lowest, false)
     }
 
-    /// Addresses that divide what is mapped, from the highest down. Each has its own name, or none, and the name of the
-    /// part that lies above it.
+    /// Addresses that divide what is mapped, from the highest down. Each comes with its own name, which may be empty,
+    /// and with the name of the part that lies above it.
     fn landmarks(&self) -> [(usize, &'static str, &'static str); 8] {
-        // As linker.ld names the parts of the program. Only the addresses are used.
+        // linker.ld defines these symbols between the parts of the program. Only their addresses are used.
         unsafe extern "C" {
             static __ehdr_start: u8;
             static rodata: u8;
@@ -115,7 +115,7 @@ impl Picture {
     }
 }
 
-/// A number of bytes, for people, in 14 columns.
+/// A number of bytes as people read it, in 14 columns.
 struct Size(usize);
 
 impl Display for Size {
@@ -126,7 +126,7 @@ impl Display for Size {
             bytes => {
                 let power = bytes.ilog2() as usize / 10;
                 let unit = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][power - 1];
-                // To the nearest tenth, from a number in 1024ths.
+                // This rounds a number of 1024ths to the nearest tenth.
                 let tenths = ((bytes >> (10 * (power - 1))) * 10 + 512) / 1024;
                 write!(out, "{:10.1$} {unit}", tenths as f64 / 10.0, usize::from(!tenths.is_multiple_of(10)))
             }

@@ -1,12 +1,12 @@
 # Each target does its own set-up. `make help` lists them.
 
-# Builds into ./target for this machine, whatever the environment says.
+# This makes cargo build into ./target, and for this machine, whatever the environment says.
 export CARGO_TARGET_DIR = target
 unexport CARGO_BUILD_TARGET
 
-# Unless TARGET names another one: make run, layout and malloc build for it with a cross compiler and lld, and run the
-# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.) It is an argument of make. A
-# variable of that name in the environment may be meant for another program.
+# TARGET names a target for another machine: make run, layout and malloc build for it with a cross compiler and lld, and
+# run the program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.) It has to be an
+# argument of make: a variable of that name in the environment may be meant for another program.
 ifneq ($(origin TARGET),command line)
 undefine TARGET
 endif
@@ -39,7 +39,7 @@ ifdef TARGET
 	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(subst _,-,$(arch))-linux-gnu ld.lld:lld
 endif
 
-# The copy replaces a file that a debugger has open (-f).
+# With -f, the copy replaces even a file that a debugger has open.
 alloc: tools ## build ./alloc, with debug information (as make alone)
 	cargo build --bin alloc
 	@cp -f target/debug/alloc .
@@ -69,7 +69,8 @@ bench: tools ## measure it beside assembly, C and std Rust
 	cargo bench --bench startup
 
 asm: tools ## show its machine code beside the article's
-	@[ "$$(uname -m)" = x86_64 ] || { echo "make: the article's assembly is for x86-64, this machine is not" >&2; exit 1; }
+	@[ "$$(uname -m)" = x86_64 ] || \
+	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
 	@tests/install-tools asm gdb:gdb
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
 	    cargo build --quiet --release --bin alloc --target-dir target/asm
@@ -80,8 +81,8 @@ picture: alloc ## record a run, and draw it as docs/memory.svg
 	@tests/install-tools picture gdb:gdb
 	gdb -q -nx -batch -x gdb/picture.py ./alloc
 
-# ALL_TESTS=1 makes it a failure that a test is left out, since this machine can't do what it needs. With ALL_TARGETS=1,
-# the programs are tested on the other architectures, too.
+# With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
+# ALL_TARGETS=1, the programs are tested on the other architectures, too.
 test: alloc ## test it in both profiles
 	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils
 ifdef ALL_TARGETS

@@ -17,27 +17,27 @@ fn main() {
     let here = var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let debug = var("DEBUG").expect("cargo sets it") != "false";
     let mut args = vec![
-        // No C library, and not its `_start`.
+        // These leave out the C library, and its files that define another `_start`.
         "-nostartfiles".to_string(),
         "-nostdlib".to_string(),
-        // No dynamic linker, so no relocation while the program starts.
+        // There is no dynamic linker, so nothing is relocated when the program starts.
         "-static".to_string(),
         "-no-pie".to_string(),
         // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none".to_string(),
-        // The linker script. It is an argument of its own, not behind -Wl, so that a comma or a blank in the path stays
-        // a part of the path.
+        // The linker script. It is an argument of its own, not one after -Wl, so that a comma or a space in the path
+        // stays a part of the path.
         format!("-T{here}/{}", if debug { "debug.ld" } else { "linker.ld" }),
     ];
     if !debug {
-        // Local symbols go, such as the names of source files. The global ones stay.
+        // This drops local symbols, such as the names of source files. The global ones stay.
         args.push("-Wl,--discard-all".to_string());
     }
     for arg in &args {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
 
-    // Where debug.ld finds linker.ld, here and in packages that depend on this one.
+    // This is where debug.ld finds linker.ld, here and in packages that depend on this one.
     println!("cargo::rustc-link-search={here}");
     // Cargo gives this to their build scripts, as DEP_PROGRAM_BREAK_LINK_ARGS. No path has the separator in it.
     println!("cargo::metadata=link-args={}", args.join("\x1f"));

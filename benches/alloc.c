@@ -1,4 +1,4 @@
-/* The same in C, checked: four bytes from malloc, HI stored in them, printed, freed. */
+/* The same in C, with checks: it gets four bytes from malloc, stores HI there, prints it, and frees the bytes. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-# The article's program in assembly: find the program break, move it up by four bytes, store, print, exit. Its steps and
-# nothing more: no answer of the kernel is checked, and nothing is freed.
+# The article's program in assembly: find the program break, move it up by four bytes, store, print, exit. It does
+# nothing more: no result of a system call is checked, and nothing is freed.
 
         .globl _start
 _start:

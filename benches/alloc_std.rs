@@ -1,4 +1,4 @@
-//! The same in Rust with std: four bytes in a box, written to standard output.
+//! The same in Rust with std: it stores four bytes in a box, and writes three of them to standard output.
 use std::io::Write;
 
 fn main() -> std::io::Result<()> {

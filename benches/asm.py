@@ -1,5 +1,5 @@
-"""The machine code of the release build beside the article's program (benches/alloc.s), step by step: the instructions
-that run when nothing fails, each group below the lines that it comes from.
+"""Shows the machine code of the release build beside the article's program (benches/alloc.s), step by step: the
+instructions that run when nothing fails, each group below the lines that it comes from.
 
     gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc        (what `make asm` does)
 """
@@ -13,7 +13,7 @@ import sys
 import gdb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# What the lines of a step have in them, and the comment above the same step in alloc.s.
+# For each step, a part of its line in main.rs or start.rs, and the comment above the same step in alloc.s.
 STEPS = {
     "current_break()": "find the program break",
     "heap_end": "move it up by 4 bytes",
@@ -74,7 +74,7 @@ def listing():
 
 
 try:
-    # Not through gdb, which is silent.
+    # This isn't printed through gdb, which is silent.
     print("\n".join(listing()), file=sys.__stdout__, flush=True)
 except Exception as error:
     # gdb goes on after an error in a script.

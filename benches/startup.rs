@@ -1,10 +1,10 @@
 //! `alloc` beside the same program in assembly, in C and in std Rust: `cargo bench --bench startup [-- --runs N]`.
 //!
-//! All programs are built and measured in one run. Wall time is from the start of a process to its end, all programs in
-//! turn, again and again; the ratios are to the assembly program in the same turn. The instructions are counted by
-//! single steps, so that the figure of a program without a C library is the same on every machine. They, the page
-//! faults (those without reading a disk) and the system calls are counted from the first instruction to the last: what
-//! the kernel does before that is the same for all.
+//! All programs are built and measured in one run. Wall time is from the start of a process to its end. In each of many
+//! turns, every program runs once, and the ratios are to the assembly program in the same turn. The instructions are
+//! counted by single steps, so that the figure of a program without a C library is the same on every machine. They, the
+//! page faults (those without reading a disk) and the system calls are counted from the first instruction to the last:
+//! what the kernel does before that is the same for all.
 
 mod common;
 
@@ -36,14 +36,14 @@ fn quiet(program: &str) -> Command {
     command
 }
 
-/// What doesn't vary from run to run: bytes in the file, bytes loaded, segments, page faults, system calls,
+/// Returns what hardly varies from run to run: bytes in the file, bytes loaded, segments, page faults, system calls and
 /// instructions.
 fn look(program: &str) -> [u64; 6] {
     let bytes = std::fs::read(program).expect("it was built");
     let loaded = segments(&ElfFile64::parse(&*bytes).expect("an ELF file"), PT_LOAD);
     let loaded: Vec<_> = loaded.iter().map(|(_, size, _)| *size).filter(|size| *size > 0).collect();
 
-    // The page faults do vary, by one.
+    // The page faults vary by one.
     let (mut faults, mut calls) = (vec![], 0);
     for _ in 0..11 {
         let process = Ptraced::start(quiet(program));
@@ -76,8 +76,8 @@ fn minor_faults(process: &Ptraced) -> u64 {
     fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt")
 }
 
-/// The seconds that each program takes, in `runs` turns, after a warm-up of a tenth of that. Each turn is in another
-/// order, as what a large program leaves in the caches is the next one's loss.
+/// The seconds that each program takes, in `runs` turns, after a warm-up of a tenth of that. Each turn is in a random
+/// order, since a program is slower right after a large one, which has filled the caches.
 fn measure(programs: &[(&str, String)], runs: usize) -> Vec<Vec<f64>> {
     let mut seconds = vec![vec![]; programs.len()];
     let mut order: Vec<_> = (0..programs.len()).collect();

@@ -40,7 +40,7 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 
 
 def record():
-    """Runs the program. Returns for each step what happened, the bytes of the heap after it, and the memory then."""
+    """Runs the program. Returns, for each step, what happened, and the bytes of the heap and the memory after it."""
     gdb.execute("set args > /dev/null")
     process = Process()
     if not process.start():
@@ -67,14 +67,14 @@ class Svg:
         self.body.append(f'<path d="M{x} {y}H{end}" class="{kind}"/>')
 
     def during(self, first, last):
-        """What follows, up to `end`, is there from one step to another."""
+        """Shows what follows, up to `end`, from the start of one step to the end of another."""
         still = f"opacity: {int(first <= STILL <= last)}"
         self.moving(f"from{first}to{last}", still, "opacity: 0", "opacity: 1", first, last)
 
     def moving(self, name, still, off, on, first, last, wait=1, time=1):
-        """What follows, up to `end`, changes a property at the start of one step, and back at the end of another. The
-        first change waits until what was there before has gone. (Both in hundredths of the whole time.) What is still
-        has the property `still`."""
+        """Changes a property of what follows, up to `end`, at the start of one step, and changes it back at the end of
+        another. The first change waits until what was there before has gone. (`wait` and `time` are in hundredths of
+        the whole time.) In a picture without motion, the property is `still`."""
         start, end = (first - 1) * 20, last * 20
         before = f"0%, {start + wait}% {{ {off} }} {start + wait + time}%" if start else "0%"
         after = f" {end + time}%, 100% {{ {off} }}" if end < 100 else ""
@@ -117,7 +117,7 @@ def draw(steps):
     address(start, LOW)
     address(memory.program[0], PROGRAM)
 
-    # The heap: there from step 2 to step 4, with the bytes of each.
+    # The heap is there from step 2 to step 4, with the bytes that are in it after each step.
     width = (RIGHT - LEFT) / (high - start)
     svg.moving("growing", f"transform-origin: 0 {LOW}px", "transform: scaleY(0)", "transform: none", 2, 4, 0, 3)
     for at in range(high - start):

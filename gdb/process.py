@@ -1,8 +1,8 @@
 """The process that gdb runs: what it has done, and what its memory looks like.
 
-This is the model. tour.py shows it as text, and picture.py as a picture. All that it has is read: the arguments and
-results of the system calls at breakpoints, the bytes of the heap in memory, the mappings in /proc/PID/maps. It needs
-gdb 12 or later, with Python.
+This is the model. tour.py shows it as text, and picture.py as a picture. It only reads: the arguments and results of
+the system calls at breakpoints, the bytes of the heap in memory, and the mappings in /proc/PID/maps. It needs gdb 12 or
+later, with Python.
 """
 
 import linecache
@@ -26,7 +26,7 @@ STDOUT = 1
 
 
 def pid():
-    """The number of the process, 0 if there is none."""
+    """The number of the process, or 0 if there is none."""
     return gdb.selected_inferior().pid
 
 
@@ -52,7 +52,7 @@ def source(line):
 
 
 def size(length):
-    """A number of bytes, for people, as `layout` shows it."""
+    """A number of bytes as people read it, in the form that `layout` uses."""
     if length < 16 * 1024:
         return f"{length:,} bytes"
     power = (length.bit_length() - 1) // 10
@@ -69,16 +69,16 @@ def c_characters(data):
 class Event:
     """A step of the program: a system call that has returned, or bytes that were stored on the heap."""
 
-    step: str  # of STEPS, or failure
+    step: str  # a key of STEPS, or "failure"
     line: int  # of src/main.rs
-    lines: list  # that were run since the last event
+    lines: list  # those that were run since the last event
     call: str = ""  # as strace shows it
     before: bytes = b""  # the bytes of the heap, before others were stored
     printed: bytes = b""
 
 
 class Place(gdb.Breakpoint):
-    """Where a function is called. The process stops there, without a word, if that returns True."""
+    """A breakpoint that calls a function. The process stops there, without a message, if the function returns True."""
 
     def __init__(self, place, function):
         super().__init__(place, internal=True)
@@ -90,7 +90,7 @@ class Place(gdb.Breakpoint):
 
 
 class Return(gdb.FinishBreakpoint):
-    """Where the function that has just been entered returns. Another function is called there with the result."""
+    """A breakpoint where the function that has just been entered returns. It calls `function` with the result."""
 
     def __init__(self, function):
         super().__init__(gdb.newest_frame(), internal=True)
@@ -99,7 +99,7 @@ class Return(gdb.FinishBreakpoint):
 
     def stop(self):
         result = int(self.return_value)
-        # An error is a number from -4095 to -1, in an address too.
+        # An error is a number from -4095 to -1, also where an address is returned.
         self.function(result - 2**64 if result >= 2**63 else result)
         return False
 
@@ -123,11 +123,11 @@ class Process:
     def forget(self):
         self.pid = pid()
         self.heap_start = self.program_break = 0  # 0 before the program has asked
-        self.events = []  # that have not been shown yet
-        self.line = 0  # of main that is being run
-        self.lines = []  # that have been reached since the last event
-        self.bytes = b""  # of the heap when that line was reached
-        self.is_touring = False  # on the way to the next event
+        self.events = []  # those that have not been shown yet
+        self.line = 0  # the line of main that is being run
+        self.lines = []  # those that have been reached since the last event
+        self.bytes = b""  # the bytes of the heap when that line was reached
+        self.is_touring = False  # whether it is on the way to the next event
 
     def is_running(self):
         """Whether there is a process. Forgets what was seen of another one."""
@@ -192,8 +192,8 @@ class Process:
         return read(self.heap_start, self.program_break - self.heap_start)
 
     def advance(self):
-        """Runs to the next line of main before which something has happened. Returns the events, or none if the program
-        has stopped elsewhere, which gdb has shown, or has ended."""
+        """Runs to the next line of main before which something has happened. Returns the events. There are none if the
+        program has ended, or has stopped elsewhere, which gdb has shown."""
         is_at_line = gdb.newest_frame().pc() == lines_of_main().get(self.line)
         if not (is_at_line and self.events):
             self.is_touring = True
@@ -226,7 +226,7 @@ class Memory:
 
     def add(self, start, end, rights, name):
         """Adds a mapping. Those of the program are one region if they are side by side, and so are those that the
-        kernel has added. A region of several rights has none of its own."""
+        kernel has added. A region with several rights has none of its own."""
         if self.regions:
             low, high, rights_above, above = self.regions[-1]
             if end == low and (above == name or above[:1] == name[:1] == "["):

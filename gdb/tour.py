@@ -38,7 +38,7 @@ def write_lines(*lines):
 
 
 def before_write():
-    """Puts a heading above what the program prints, if that appears between what gdb prints."""
+    """Puts a heading above what the program prints, if that appears among what gdb prints."""
     output = f"/proc/{pid()}/fd/1"
     if PROCESS.is_touring and os.path.samefile(output, "/proc/self/fd/1"):
         os.write(1, b"The program prints:\n")
@@ -55,7 +55,7 @@ class Picture:
 
     def __init__(self):
         self.pid = 0  # of the process in the last picture
-        self.edges = {}  # there: address by name, or by itself
+        self.edges = {}  # in that picture: each address by its name, or by itself
 
     def draw(self, heap_note=""):
         """Returns the lines, with a note beside the heap."""
@@ -70,7 +70,7 @@ class Picture:
                     at = max([low] + [mark for mark in self.names.values() if mark < high])
                     label = name
                     if side == "┆" and start < (memory.program_break or memory.program[1]) <= at:
-                        label = "the gap"  # of what is empty, this alone has a line
+                        label = "the gap"  # of the empty regions, only this one has a line
                     elif name == "heap" and memory.program_break <= at:
                         self.names["end of the page"], label = high, "not asked for"
                     lines.append(self.edge(high))
@@ -110,8 +110,8 @@ def heap_bytes(before=None):
 
 
 def command(function):
-    """Makes a function a command of gdb's, with its text as the help. Its output isn't stopped by gdb's pager, which
-    would take the Enter that is for the next step."""
+    """Makes a function a command of gdb's, with its docstring as the help. The pager doesn't stop the output, since it
+    would take the Enter that is meant for the next step."""
 
     class Command(gdb.Command):
         __doc__ = function.__doc__
@@ -167,8 +167,8 @@ def start():
         with open(f"/proc/{pid()}/personality", encoding="ascii") as flags:
             is_random = not int(flags.read(), 16) & ADDR_NO_RANDOMIZE
         if is_random and gdb.parameter("disable-randomization"):
-            gdb.execute("set disable-randomization off")  # and no warning in each run
-            write_lines("As in most containers, gdb can't fix the addresses here: each run has others.")
+            gdb.execute("set disable-randomization off")  # so that gdb doesn't warn in each run
+            write_lines("As in most containers, gdb can't fix the addresses here: they differ in each run.")
     return is_there
 
 

@@ -10,17 +10,17 @@ use std::process::{Command, Output, Stdio};
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
-/// Runs it with `set_up` done in the new process, before it becomes `alloc`.
+/// Runs `alloc`. `set_up` is called in the new process, before it becomes `alloc`.
 fn run_after(set_up: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Output {
     let mut command = Command::new(ALLOC);
-    // SAFETY: between fork and exec; the callers make system calls only.
+    // SAFETY: this runs between fork and exec, and the callers make only system calls.
     unsafe {
         command.pre_exec(set_up);
     }
     run(&mut command)
 }
 
-/// The break is back where it was, by the calls themselves.
+/// Asserts that the last call of `brk` moves the break to where the first one found it.
 #[track_caller]
 fn assert_freed(traced: &Strace) {
     let brk = traced.named("brk");
@@ -52,7 +52,7 @@ fn makes_these_system_calls_and_no_others() {
     }
 }
 
-/// Stopped before its first instruction, and quiet.
+/// `alloc`, stopped before its first instruction, and with its output thrown away.
 fn stepped() -> Ptraced {
     let mut command = Command::new(ALLOC);
     command.stdout(Stdio::null());
@@ -108,20 +108,19 @@ fn reports_when_the_break_does_not_move_up() {
     if lacks(Need::Ptrace) {
         return;
     }
-    // The second call, which allocates. No memory was allocated, so none is freed.
+    // The second call, which allocates, fails. No memory was allocated, so none is freed.
     for inject in ["when=2", "when=2+"] {
         let traced = strace(ALLOC, &["-e", &format!("inject=brk:error=ENOMEM:{inject}")], |_| {});
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
         assert_eq!(traced.named("brk").len(), 2, "{:?}", traced.calls);
     }
-    // An error in place of the first result, however near to 0 or to the top it is. No other call follows but the
-    // message and the exit.
+    // The first result is an error number, from the least to the greatest. Only the message and the exit follow.
     for error in ["EPERM", "ESRCH", "EIO", "ENOSYS", "4095"] {
         let traced = strace(ALLOC, &["-e", &format!("inject=brk:error={error}:when=1")], |_| {});
         assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
         assert_eq!(traced.named("brk").len(), 1, "{:?}", traced.calls);
     }
-    // And for real.
+    // The kernel itself refuses.
     let no_data = || Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?);
     assert_ended(&run_after(no_data), "", "alloc: brk: refused\n", EX_OSERR);
 }
@@ -162,7 +161,7 @@ fn ends_by_sigpipe_when_the_reader_is_gone() {
     for ignored in [false, true] {
         let action = if ignored { signal::SigHandler::SigIgn } else { signal::SigHandler::SigDfl };
         let output = run_after(move || {
-            // Here, in the new process: another test's child could inherit a reader that is made in this one.
+            // The pipe is made in the new process, since another test's child could inherit a reader made in this one.
             let (_reader, writer) = nix::unistd::pipe()?;
             // SAFETY: neither action runs code.
             unsafe { signal::signal(signal::Signal::SIGPIPE, action)? };
@@ -192,7 +191,7 @@ fn writes_the_rest_when_a_part_was_taken() {
         assert_eq!(write[1].address(1), write[0].address(1) + taken as u64);
         assert_freed(&traced);
     }
-    // For real: a file that may not grow past two bytes.
+    // The kernel itself takes a part: this file may not grow past two bytes.
     let mut file = tempfile::tempfile().unwrap();
     let fd = file.as_raw_fd();
     let output = run_after(move || {
@@ -229,7 +228,7 @@ fn does_not_wait_for_a_write_that_takes_nothing() {
     let traced = strace(ALLOC, &["-e", "inject=write:retval=0:when=1"], |_| {});
     assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
     assert_freed(&traced);
-    // Standard error takes nothing either.
+    // Here, standard error takes nothing either.
     let traced = strace(ALLOC, &["-e", "inject=write:retval=0"], |_| {});
     assert_ended(&traced.output, "", "", EX_IOERR);
 }

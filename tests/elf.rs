@@ -1,4 +1,4 @@
-//! The file: what the kernel loads of it, with which rights, and how large it is.
+//! The file of `alloc`: what the kernel loads of it, with which rights, and how large it is.
 
 use common::segments;
 use object::elf;
@@ -61,7 +61,7 @@ fn is_small_in_release_and_has_debug_information_otherwise() {
             assert!(file.section_by_name(".eh_frame").is_some(), "gdb needs it for its backtrace");
         } else {
             let size = std::fs::metadata(ALLOC).unwrap().len();
-            // A quarter of what as and ld make of the article's program, 4,688 bytes.
+            // A quarter of the 4,688 bytes of the article's program, as `as` and `ld` build it.
             let limit = if cfg!(target_arch = "x86_64") { 1172 } else { 1400 };
             assert!(size <= limit, "{size} bytes");
         }

@@ -1,4 +1,4 @@
-//! `./alloc` in gdb: stepping through it, and the guided tour. On the build with debug information.
+//! `./alloc` in gdb: stepping through it, and the guided tour. This uses the build with debug information.
 #![cfg(debug_assertions)]
 
 use common::*;
@@ -9,7 +9,7 @@ const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 const TOUR: &str = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
-/// The lines of `main`, as they begin, in the order in which they are run.
+/// How the lines of `main` begin, in the order in which they are run.
 const STORY: [&str; 8] = [
     "let heap_start = current_break()",
     "let heap_end =",
@@ -121,9 +121,9 @@ fn the_tour_draws_what_is_there() {
 
         let start = stops[0].1.address("heap start");
         for (n, (text, drawing, maps)) in stops.iter().enumerate() {
-            // With the prompt on a terminal of 24 lines.
+            // It fits on a terminal of 24 lines, with the prompt.
             assert!(text.trim_end().lines().count() <= 23, "{text}");
-            // All of user memory.
+            // The picture has all of user memory.
             let maps: Vec<_> = maps.iter().filter(|mapping| mapping.start >> 63 == 0).cloned().collect();
             drawing.assert_agrees(&maps);
             let ends = (drawing.edges[0].address, drawing.edges.last().unwrap().address);
@@ -155,7 +155,7 @@ fn the_tour_draws_what_is_there() {
             assert!(gap.end - gap.start > 1 << 35 && maps.iter().any(|mapping| mapping.start == gap.end), "{text}");
         }
 
-        // Each with the lines that belong to it, and no other.
+        // Each stop has the lines that belong to it, and no others.
         let page = mapped(&stops[1].2, "[heap]");
         let pages =
             format!("whole pages of {},{:03} bytes.", (page.end - page.start) / 1000, (page.end - page.start) % 1000);
@@ -191,7 +191,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         ["break program_break::arch::calls::exit", "tour", "tour", "tour", "tour", "info breakpoints", "continue"];
     let output = gdb(ALLOC, &[&[TOUR, "tour", "tour", "next", "next", "memory"][..], &to_exit].concat());
     assert!(output.contains("48 49 0a 00  H I \\n \\0\n"), "{output}");
-    // One's own breakpoint stops the tour.
+    // A breakpoint of the user's stops the tour.
     assert!(output.contains("\nBreakpoint 1") && output.contains("::exit (status=0)"), "{output}");
     assert!(output.contains("breakpoint already hit 1 time"), "{output}");
     assert!(output.contains("exited normally]"), "an ordinary session: {output}");
@@ -204,7 +204,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
     assert_eq!(output.matches("The program is not running. To start it, type: tour").count(), 1, "{output}");
     assert!(output.contains("\nStep 1 of 5"), "{output}");
 
-    // It leaves gdb as it is.
+    // The tour leaves gdb as it is.
     let output = gdb(
         ALLOC,
         &["set pagination on", TOUR, "catch syscall brk", "continue", "continue", "tour", "show pagination"],
@@ -222,7 +222,7 @@ fn the_tour_goes_on_from_wherever_gdb_is() {
     for (commands, expected) in [
         // At a line of main with nothing done since the last stop.
         (&["tour", "break main.rs:18", "tour", "tour"][..], &["Step 1 ", "Breakpoint 1", "Step 2 "][..]),
-        // In a function; in the frame that called it; right at the instruction, and right behind it.
+        // In a function; in the frame that called it; right at the instruction, and right after it.
         (&["step", "step", "tour", "tour"], &["brk (address=0x0)", "Step 1 ", "Step 2 "]),
         (&[own, "tour", "up", "tour", "tour", "tour"], &["Breakpoint 1", "Step 1 ", "Breakpoint 1", "Step 2 "]),
         (&[own, "tour", "stepi", "tour", "tour", "tour"], &["Breakpoint 1", "Step 1 ", "Breakpoint 1", "Step 2 "]),
@@ -231,7 +231,7 @@ fn the_tour_goes_on_from_wherever_gdb_is() {
         (&["starti", "tour", "tour"], &["Step 1 ", "Step 2 "]),
         (&["break _start", "kill", "tour", "tour"], &["Breakpoint 1", "Step 1 "]),
         (&["tour", "tour", "start", "tour"], &["Step 1 ", "Step 2 ", "Step 1 "]),
-        // No step is left out that was made by hand.
+        // A step that was made by hand is not left out.
         (
             &["tour", "tour", "next", "next", "tour", "tour"],
             &["Step 1 ", "Step 2 ", "Step 3 ", "before: 00 00 00 00", "Step 4 "],
@@ -240,7 +240,7 @@ fn the_tour_goes_on_from_wherever_gdb_is() {
         (&[&["step"; 30][..], &["tour"; 2]].concat(), &["Step 1 ", "Step 2 ", "Step 3 ", "Step 4 ", "Step 5 "]),
     ] {
         let output = gdb(ALLOC, &[&[TOUR], commands].concat());
-        // Errors come behind all else.
+        // Errors come after all else.
         assert_in_order(output.lines(), expected, &format!("{commands:?}: {output}"));
         let steps = expected.iter().filter(|part| part.starts_with("Step")).count();
         assert_eq!(output.matches(" of 5: ").count(), steps, "{commands:?}: {output}");
@@ -261,10 +261,10 @@ fn the_tour_says_what_the_kernel_did() {
     let output = gdb(ALLOC, &[&[TOUR, "set args > /dev/full", "kill"], &["tour"; 7][..]].concat());
     assert!(output.contains("write(1, 0x") && output.contains(", 3) = -28\n"), "{output}");
     assert!(!output.contains("Step 4"), "{output}");
-    // It is given back all the same.
+    // The memory is given back all the same.
     assert!(output.contains("Step 5 of 5"), "{output}");
 
-    // As in a container. gdb makes this call itself.
+    // As in most containers, the call that gdb makes itself fails.
     let refuse = ["-e", "trace=personality", "-e", "inject=personality:error=EPERM"];
     let command = gdb_command(ALLOC, &[TOUR, "tour", "start"]);
     let output = strace("gdb", &refuse, |gdb| _ = gdb.args(command.get_args())).output;
@@ -314,7 +314,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
     captured(&mut script).args(["-qec", &inside]).arg(log.path());
     script.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
     let mut terminal = script.stdin(Stdio::piped()).spawn().unwrap();
-    // The keyboard stays there until the end, which `y` makes sure of, should gdb ask.
+    // The keyboard stays open until the end. The `y` is for gdb, should it ask whether to quit.
     let mut keyboard = terminal.stdin.take().unwrap();
     keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();
     let output = finish(terminal, LIMIT);
@@ -333,17 +333,17 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
         assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
     }
     assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
-    // What the program prints belongs to no step, where it comes on the same terminal.
+    // What the program prints on the same terminal comes between two steps, with its own heading.
     let (before, after) = output.split_once("The program prints:\r\nHI\r\n\r\n").expect(&output);
     assert!(before.contains("Step 3 of 5") && after.lines().next().unwrap().contains("Step 4 of 5"), "{output}");
-    // As gdb writes it: 1 for bold, perhaps among other attributes.
+    // gdb writes 1 for bold, perhaps among other attributes.
     let (attributes, _) = output.split_once("mStep 1 of 5").unwrap();
     let (_, attributes) = attributes.rsplit_once("\x1b[").unwrap();
     assert!(attributes.split(';').any(|attribute| attribute == "1"), "in bold: {output}");
 
     let output = on_a_terminal(&[("NO_COLOR", "1"), ("LC_ALL", "C")]);
     assert!(output.contains("Step 5 of 5") && output.contains("── program break ──"), "{output}");
-    // Before it, gdb has read the symbols. What readline does with the terminal isn't colour, which ends in an m.
+    // Before that, gdb has read the symbols. What readline does with the terminal isn't colour, which ends in an m.
     let (_, tour) = output.split_once("This is ./alloc").unwrap();
     let codes =
         tour.split("\x1b[").skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));

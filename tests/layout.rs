@@ -1,4 +1,4 @@
-//! What `layout` draws, held against what the kernel says of the same process.
+//! What `layout` draws, compared with what the kernel says of the same process.
 
 use common::*;
 use nix::libc;
@@ -31,8 +31,8 @@ fn pictures(output: &str) -> Vec<Drawing> {
     starts.windows(2).map(|between| Drawing::parse(&output[between[0]..between[1]])).collect()
 }
 
-/// Runs it, and returns its pictures, each with the mappings that the process had right after it. `set_up` has the
-/// process when it has just made its first system call.
+/// Runs it, and returns its pictures, each with the mappings that the process had right after it. `set_up` gets
+/// the process when it has just made its first system call.
 fn drawn(random: bool, set_up: impl Fn(&Ptraced)) -> Vec<(Drawing, Vec<Mapping>)> {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let mut command = Command::new(PROGRAM);
@@ -68,7 +68,7 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
     let [(one, maps), (two, maps_with_heap), (three, _)] = drawn else { panic!("{drawn:#x?}") };
     for (picture, maps) in drawn {
         picture.assert_agrees(maps);
-        // From the break, or the end of its page, to the next mapping. It is the largest part of user memory.
+        // It is from the break, or the end of its page, to the next mapping, and is the largest part of user memory.
         let gap = picture.region("the gap");
         assert!(gap.end - gap.start > 1 << 35, "{gap:x?}");
         let above = maps.iter().find(|mapping| mapping.start >= gap.start).unwrap();
@@ -90,7 +90,7 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
             assert_eq!(one.region(name).start, mapping.start);
         }
     }
-    // And the parts of the program, which ends above its data.
+    // It also has the parts of the program.
     for (name, start) in [("code", "__ehdr_start"), ("read-only data", "rodata"), (".data", "data_start")] {
         assert_eq!(one.region(name).start, symbol(start), "{name}");
     }
@@ -101,7 +101,7 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
     assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), symbol("end") - symbol("edata"));
     assert_eq!(one.address("start of the program"), symbol("__ehdr_start"));
 
-    // The others are from the gap down to the program.
+    // The other pictures are from the gap down to the program.
     for picture in [two, three] {
         assert_eq!(picture.regions[0].name, "the gap");
         assert_eq!(picture.edges.last().unwrap().address, symbol("end"));
@@ -141,10 +141,10 @@ fn draws_many_mappings() {
     }
     use nix::sys::ptrace;
 
-    // More than fit in the page that the kernel returns at once.
+    // These are more than fit in the page that the kernel returns at once.
     const MANY: usize = 200;
     let drawn = drawn(true, |process| {
-        // Right behind a `syscall` instruction: have it make another call, again and again.
+        // The process is right after a `syscall` instruction. Have it make another call, again and again.
         let registers = ptrace::getregs(process.0).unwrap();
         for n in 0..MANY {
             let rights = if n % 2 == 0 { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };

@@ -1,4 +1,4 @@
-//! The library in another program's hands, built by plain cargo, away from this project's `.cargo/config.toml`.
+//! The library in somebody else's program, which plain cargo builds, away from this project's `.cargo/config.toml`.
 
 use common::cargo::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
 use common::*;
@@ -51,7 +51,7 @@ fn has_mem_from_compiler_builtins() {
 
 #[test]
 fn is_written_as_the_documentation_says() {
-    // In a directory with all that is hard to quote. What the documentation says must hold there to the letter.
+    // The directory's name has all that is hard to quote. What the documentation says must hold there to the letter.
     let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
     let package = directory.path().join("own");
     std::fs::create_dir_all(package.join("src")).unwrap();
@@ -65,7 +65,7 @@ fn is_written_as_the_documentation_says() {
     for (file, text) in files.iter().zip(blocks) {
         std::fs::write(package.join(file), text).unwrap();
     }
-    // The versions that are known to work.
+    // This has the versions that are known to work.
     let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/own-program/Cargo.lock");
     std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
 
@@ -83,7 +83,7 @@ fn stops_with_one_sentence_on_another_target() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
         let mut command = cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple]);
-        // RUSTFLAGS may be for this target alone.
+        // RUSTFLAGS may be meant for this machine alone.
         let output = run_cargo(command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS"));
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());

@@ -28,8 +28,8 @@ fn picture(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("docs/memory.svg")).unwrap()
 }
 
-/// The picture with each address as the number of its first place. Where the addresses are is a matter of the kernel
-/// and of the compiler, but not which of them are the same.
+/// The picture with a number in place of each address, the same number for the same address. What the addresses are is
+/// a matter of the kernel and of the compiler, but not which of them are the same.
 fn normal(svg: &str) -> String {
     let (mut normal, mut addresses) = (String::new(), vec![]);
     for (n, part) in svg.split("0x").enumerate() {
@@ -75,7 +75,7 @@ fn a_random_address_of_the_heap_is_reported() {
     if lacks(Need::Ptrace) || lacks(Need::RandomHeap) {
         return;
     }
-    // The kernel chooses one of 8,192 places. One of these is not right above the program.
+    // The kernel chooses one of thousands of places. In at least one of three runs, it is not right above the program.
     let random = ["-ex", "set disable-randomization off"];
     let mut outputs = (0..3).map(|_| draw(project().path(), &random, env!("CARGO_BIN_EXE_alloc")));
     let output = outputs.find(|output| status(output) != 0).expect("the heap is not right above the program");
@@ -102,7 +102,7 @@ fn stands_still_at_step_three_for_those_who_prefer_it() {
     }
 }
 
-/// By WCAG 2: the ratio of the luminances, with 0.05 added to each.
+/// The contrast is as WCAG 2 defines it: the ratio of the luminances, with 0.05 added to each.
 #[test]
 fn has_text_that_stands_out_from_its_ground() {
     let themes: Vec<_> = COMMITTED.split("svg { ").skip(1).collect();
@@ -111,7 +111,7 @@ fn has_text_that_stands_out_from_its_ground() {
         let luminance = |name: &str| {
             let (_, color) = theme.split_once(&format!("--{name}: #")).unwrap();
             let channel = |n: usize| f64::from(u8::from_str_radix(&color[n..n + 2], 16).unwrap()) / 255.0;
-            // sRGB, nearly.
+            // This is sRGB, nearly.
             0.2126 * channel(0).powf(2.2) + 0.7152 * channel(2).powf(2.2) + 0.0722 * channel(4).powf(2.2) + 0.05
         };
         for (text, ground) in

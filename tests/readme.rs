@@ -5,8 +5,8 @@ use std::process::Command;
 
 const README: &str = include_str!("../README.md");
 
-/// The same text with what differs from run to run made equal: addresses, and the blanks that strace puts behind them;
-/// times, and what cargo prints while it compiles.
+/// The text without what differs from run to run: addresses and the spaces that strace puts after them, times, and what
+/// cargo prints while it compiles.
 fn normal(text: &str) -> String {
     let mut normal = String::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with("Compiling ")) {
@@ -14,7 +14,7 @@ fn normal(text: &str) -> String {
             Some((before, _)) => format!("{before} target(s)"),
             None => line.to_string(),
         };
-        // Behind each 0x, the digits; and in the line about execve, the number of variables.
+        // This takes out the spaces before a result, the digits after each 0x, and execve's number of variables.
         let line = match line.split_once("  ") {
             Some((call, result)) if line.contains(") ") => format!("{call} {}", result.trim_start()),
             _ => line,
@@ -40,7 +40,7 @@ fn shows_what_its_commands_print() {
         let (command, expected) = command.split_once('\n').unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root());
-        // As typed into a shell, not as a part of the `make test` or the cargo that runs this.
+        // The command runs as if typed into a shell, not as a part of the `make test` or the cargo that runs this.
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("MAKE") || key.starts_with("CARGO_")) {
             if key != "CARGO_HOME" {
                 shell.env_remove(key);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 const PAGE: &str = include_str!("../benches/README.md");
 
-/// What a command prints that may build something.
+/// Returns what a command prints. It may build something.
 #[track_caller]
 fn printed(command: &str, args: &[&str]) -> String {
     let mut command = Command::new(command);
@@ -21,7 +21,8 @@ fn is_the_pages_compiler() -> bool {
     let is_the_pages = PAGE.contains(&format!("\n{version}"));
     if !is_the_pages {
         say(&format!(
-            "benches/README.md is about another compiler than this {version}so its figures are only bounds here"
+            "benches/README.md is not about this compiler, so its figures are not compared: {}",
+            version.trim_end()
         ));
     }
     is_the_pages
@@ -44,7 +45,7 @@ fn the_benchmark_prints_the_figures_of_its_page() {
     for name in ["alloc, dev", "C", "Rust std"] {
         assert!(row(&table, name).iter().all(|figure| *figure > 0), "{name}: {table}");
     }
-    // Counted by hand in benches/alloc.s and benches/floor.s.
+    // These were counted by hand in benches/alloc.s and benches/floor.s.
     assert_eq!(row(&table, "assembly")[4..], [4, 18]);
     assert_eq!(row(&table, "only exits")[4..], [1, 3]);
 
@@ -75,7 +76,7 @@ fn asm_shows_the_instructions_beside_the_articles() {
         assert!(PAGE.contains(&listing), "{listing}");
     }
     assert_eq!(listing.matches("\n        syscall").count(), 5, "{listing}");
-    // All of the article's program, in its order.
+    // The listing has all of the article's program, in its order.
     let theirs: String =
         listing.lines().filter(|line| line.starts_with(' ')).filter_map(|line| line.get(39..)).collect();
     let article = include_str!("../benches/alloc.s").lines();

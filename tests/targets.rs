@@ -22,7 +22,7 @@ const TARGETS: [Target; 2] = [
     Target { triple: "riscv64gc-unknown-linux-gnu", name: "riscv64" },
 ];
 
-/// The targets that can be built for and run here, and are not what this machine is itself.
+/// The targets, other than this machine's own, whose programs can be built and run here.
 fn targets() -> impl Iterator<Item = &'static Target> {
     TARGETS.iter().filter(|target| target.name != std::env::consts::ARCH).filter(|target| {
         let missing = target.missing();
@@ -81,7 +81,7 @@ fn alloc_does_the_same() {
             let alloc = target.build("Cargo.toml", profile, &["--bin=alloc"]).join("alloc");
             let output = run(Command::new(target.qemu()).arg("-strace").arg(&alloc));
             assert_eq!((&*output.stdout, status(&output)), (&b"HI\n"[..], 0));
-            // `NUMBER name(arguments) = result`, with the number of the process in front.
+            // Each line is `NUMBER name(arguments) = result`, with the number of the process in front.
             let log = String::from_utf8(output.stderr).unwrap();
             let calls: Vec<_> = log.lines().map(|line| line.split_once(' ').unwrap().1.trim()).collect();
             let [find, up, print, down, exit] = calls[..] else { panic!("not five calls: {log}") };

@@ -1,4 +1,4 @@
-//! The two stages before the heap: what their tables say, what the kernel saw, and the free list at hard work.
+//! The two stages before the heap: what their tables say, what the kernel saw, and the free list hard at work.
 
 use common::cargo::{BOOTSTRAP, build};
 use common::*;
@@ -19,14 +19,14 @@ fn moved(program: &str) -> [u64; 7] {
     let (shown, printed) = (steps(include_str!("../README.md")), steps(traced.stdout()));
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
 
-    // A line looks up where the break is, and is written.
+    // For each line, the program looks up where the break is, and then writes the line.
     let calls = traced.calls.windows(2).filter(|two| two[0].name == "brk" && two[1].name == "write");
     let breaks: Vec<_> = calls.map(|two| two[0].returned()).collect();
     let numbers = traced.stdout().lines().skip(1).zip(&breaks).map(|(line, &program_break)| {
         let mut words = line.split_whitespace().rev();
         let moved: u64 = words.next().unwrap().parse().unwrap();
         assert_eq!((hex(words.next().unwrap()), moved), (program_break, program_break - breaks[0]), "{line}");
-        // So that not each block takes a system call.
+        // The break moves in whole pages, so that not every block takes a system call.
         assert_eq!(moved % 4096, 0, "{line}");
         moved
     });

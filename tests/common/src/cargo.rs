@@ -25,7 +25,7 @@ pub fn run_cargo(command: &mut Command) -> Output {
     finish(captured(command).spawn().unwrap(), BUILD_LIMIT)
 }
 
-/// Fails on any warning of the compiler's, too. (Cargo has others, such as of a slow network.)
+/// Fails on any warning of the compiler's, too. (Cargo has others, such as about a slow network.)
 #[track_caller]
 pub fn assert_built(output: &Output) {
     let log = String::from_utf8_lossy(&output.stderr);
@@ -36,7 +36,7 @@ pub fn assert_built(output: &Output) {
 /// Builds `tests/own-program` with `options`, and returns the directory of the programs.
 pub fn build(profile: &str, options: &[&str]) -> PathBuf {
     let target = scratch().join("own-program").join(options.concat());
-    // Here, since two cargos that make one directory at the same time can fail.
+    // The directory is made here, since two cargos that make one at the same time can fail.
     std::fs::create_dir_all(&target).unwrap();
     let mut command = cargo(&["build", "--locked", "--profile", profile, "--manifest-path"]);
     command.arg(root().join("tests/own-program/Cargo.toml")).arg("--target-dir").arg(&target).args(options);

@@ -7,7 +7,7 @@ use crate::{Mapping, hex};
 pub struct Edge {
     pub address: u64,
     pub names: Vec<String>,
-    /// What the arrow behind it says: `new`.
+    /// What the arrow after it says, such as `new`.
     pub mark: String,
 }
 
@@ -105,7 +105,7 @@ impl Drawing {
     }
 }
 
-/// The size is that of the region, to the last byte or the nearest tenth.
+/// Asserts that the size is that of the region, to the last byte or the nearest tenth.
 #[track_caller]
 fn assert_size(region: &Region) {
     let (number, unit) = region.size.split_once(' ').unwrap_or_else(|| panic!("{region:?}"));

@@ -15,7 +15,7 @@ pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     gdb
 }
 
-/// What it prints, and after that its errors.
+/// Returns what such a gdb prints, and after that its errors.
 #[track_caller]
 pub fn gdb(program: &str, commands: &[&str]) -> String {
     let output = run(&mut gdb_command(program, commands));

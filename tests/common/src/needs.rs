@@ -20,8 +20,8 @@ pub enum Need {
     RandomHeap,
 }
 
-/// Whether this machine lacks what a test needs, which then returns at once. The first time, this says so on standard
-/// error. With `ALL_TESTS=1` in the environment it is a failure.
+/// Whether this machine lacks what a test needs. If so, the test returns at once. The first time, this says so on
+/// standard error. With `ALL_TESTS=1` in the environment, that is a failure.
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
     static HERE: LazyLock<[bool; 4]> = LazyLock::new(|| {
@@ -56,11 +56,11 @@ pub fn say(message: &str) {
 }
 
 fn fixed_addresses() -> bool {
-    // A personality is a thread's own.
+    // Each thread has a personality of its own, so this changes that of no other test.
     std::thread::spawn(|| crate::randomise(false)).join().unwrap().is_ok()
 }
 
-/// Whether a command can be run here, and ends well.
+/// Whether a command can be run here, and succeeds.
 pub fn works(command: &[&str]) -> bool {
     let child = captured(Command::new(command[0]).args(&command[1..])).spawn();
     child.is_ok_and(|child| finish(child, LIMIT).status.success())

@@ -14,8 +14,8 @@ pub const EX_OSERR: i32 = 71;
 pub const EX_IOERR: i32 = 74;
 
 /// How long a program may take, and how long cargo may take to build one or ptrace to step through one, on the slowest
-/// of machines: an emulated one is 20 times slower. No program comes near it elsewhere, and one that hangs ends all the
-/// same.
+/// of machines: an emulated one is 20 times slower. Elsewhere, no program comes near these limits, and one that
+/// hangs is ended all the same.
 pub const LIMIT: Duration = Duration::from_secs(300);
 pub const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
@@ -28,7 +28,7 @@ pub fn run(command: &mut Command) -> Output {
 /// Gives a command no input, pipes for what it writes, and a process group of its own, for [`finish`]. If the tests are
 /// interrupted, it ends with them.
 pub fn captured(command: &mut Command) -> &mut Command {
-    // SAFETY: between fork and exec, and only a system call.
+    // SAFETY: this runs between fork and exec, and makes only a system call.
     unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(signal::SIGKILL)?)) };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0)
 }
@@ -41,7 +41,7 @@ pub fn finish(child: Child, limit: Duration) -> Output {
     let (ended, end) = mpsc::channel::<()>();
     let watchdog = thread::spawn(move || {
         let is_late = end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
-        // First in a way that lets it write what is in its buffers.
+        // The first signal lets it write what is in its buffers.
         for signal in [signal::SIGTERM, signal::SIGKILL] {
             if is_late && signal::killpg(group, signal).is_ok() {
                 thread::sleep(Duration::from_secs(1));
@@ -67,13 +67,13 @@ pub fn assert_ended(output: &Output, stdout: &str, stderr: &str, expected: i32) 
     assert_eq!(status(output), expected, "exit status");
 }
 
-/// Starts the program with the addresses that randomisation is for chosen at random, or always the same.
+/// Has the command start its program with random addresses, or with the same ones each time.
 pub fn randomised(command: &mut Command, on: bool) {
-    // SAFETY: between fork and exec, and only system calls.
+    // SAFETY: this runs between fork and exec, and makes only system calls.
     unsafe { command.pre_exec(move || Ok(randomise(on)?)) };
 }
 
-/// The same for what this thread starts.
+/// Does the same for all programs that this thread starts.
 pub fn randomise(on: bool) -> nix::Result<()> {
     let mut now = personality::get()?;
     now.set(personality::Persona::ADDR_NO_RANDOMIZE, !on);

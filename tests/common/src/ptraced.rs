@@ -11,13 +11,13 @@ use std::process::Command;
 pub struct Ptraced(pub Pid);
 
 impl Ptraced {
-    /// Stopped before its first instruction.
+    /// Starts the program, and stops it before its first instruction.
     pub fn start(mut command: Command) -> Ptraced {
-        // SAFETY: between fork and exec, and only system calls.
+        // SAFETY: this runs between fork and exec, and makes only system calls.
         unsafe {
             command.pre_exec(|| {
-                // A signal that `wait` doesn't expect, should the program take too long. On a slow machine, the single
-                // steps of a program with a C library take minutes.
+                // If the program takes too long, this sends it a signal that `wait` doesn't expect. On a slow machine,
+                // the single steps of a program with a C library take minutes.
                 alarm::set(BUILD_LIMIT.as_secs() as u32);
                 Ok(ptrace::traceme()?)
             });
@@ -31,13 +31,13 @@ impl Ptraced {
         Ptraced(pid)
     }
 
-    /// Runs one instruction. The exit status, if it was the last.
+    /// Runs one instruction. Returns the exit status if it was the last.
     pub fn step(&self) -> Option<i32> {
         ptrace::step(self.0, None).unwrap();
         self.wait()
     }
 
-    /// Runs to the next start or end of a system call. The exit status, if there is none any more.
+    /// Runs to the next start or end of a system call. Returns the exit status if there is none any more.
     pub fn to_system_call(&self) -> Option<i32> {
         ptrace::syscall(self.0, None).unwrap();
         self.wait()
@@ -51,18 +51,18 @@ impl Ptraced {
         }
     }
 
-    /// The system call that it is at the start of: the number and the arguments. None anywhere else.
+    /// The number and the arguments of the system call that is about to start. Anywhere else, this is `None`.
     pub fn call(&self) -> Option<(i64, [u64; 6])> {
         let info = ptrace::syscall_info(self.0).unwrap();
         if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
             return None;
         }
-        // SAFETY: by `op`, this is the variant that the kernel has filled in.
+        // SAFETY: `op` says that the kernel has filled in this variant.
         let entry = unsafe { info.u.entry };
         Some((entry.nr as i64, entry.args))
     }
 
-    /// Runs to the start of the next system call with this number. The arguments; or none, if the program ends.
+    /// Runs to the start of the next system call with this number. Returns its arguments, or `None` if there is none.
     pub fn to_call_of(&self, number: i64) -> Option<[u64; 6]> {
         while self.to_system_call().is_none() {
             if let Some((found, arguments)) = self.call()

@@ -45,7 +45,7 @@ impl Strace {
     }
 }
 
-/// Runs `program` under strace with `options`; `set_up` may change the command before.
+/// Runs `program` under strace with `options`. Before that, `set_up` may change the command.
 pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
@@ -57,7 +57,7 @@ pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)
     Strace { output, calls }
 }
 
-/// `name(a, b) = result`, with remarks of strace's behind the result; nothing for lines about signals and the end.
+/// Parses `name(a, b) = result`, which strace may follow with a remark. Lines about signals and the end give nothing.
 fn parse(line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
     if name.contains(' ') {

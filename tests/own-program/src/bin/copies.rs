@@ -10,7 +10,7 @@ program_break::entry!(main);
 fn main() -> Result<(), Error> {
     let start = current_break()?;
     let length = start as usize % 97 + 5_000;
-    // SAFETY: up, so no memory is taken away; and nobody else has what lies between.
+    // SAFETY: the break moves up, so no memory is taken away, and nobody else has what lies between.
     let heap = unsafe {
         move_break(start.wrapping_add(2 * length))?;
         from_raw_parts_mut(start, 2 * length)

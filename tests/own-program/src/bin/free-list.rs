@@ -1,11 +1,11 @@
-//! The allocator of `malloc/src/bin/free_list.rs`, with all that a program can ask of it, while others move the break
-//! and the kernel refuses to.
+//! The allocator of `malloc/src/bin/free_list.rs`, with all that a program can ask of it, while others move the break,
+//! and while the kernel refuses to.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 extern crate program_break as library;
-// In that file, the library is this program. So its `main` isn't started, and its calls can be refused.
+// In that file, `program_break` is this program. So its `main` isn't started, and its calls can be refused.
 extern crate self as program_break;
 
 use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
@@ -25,7 +25,7 @@ pub(crate) use entry;
 
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// The library's, unless it is refused.
+/// Calls the library's function, unless the move is to be refused.
 ///
 /// # Safety
 ///
@@ -46,7 +46,7 @@ struct Block {
 }
 
 impl Block {
-    /// None if there is no memory.
+    /// Returns `None` if there is no memory.
     fn new(layout: Layout, fill: u8) -> Option<Block> {
         // SAFETY: no block here has a size of 0.
         let start = unsafe { if fill.is_multiple_of(2) { alloc(layout) } else { alloc_zeroed(layout) } };
@@ -111,8 +111,8 @@ fn main() -> Result<(), Error> {
     let aligned = Layout::from_size_align(48, 8192).unwrap();
     let start = current_break()?;
 
-    // Free neighbours become one block, in whatever order they are freed. So a block as large as all has room there.
-    // What is left below an aligned block isn't lost, at the top and further down.
+    // Free neighbours become one block, in whatever order they are freed. So a block as large as all of them has room
+    // there. What is left below an aligned block isn't lost, at the top and further down.
     let mut blocks: Vec<_> = (0..1_000).map(|n| Block::new(small, n as u8).unwrap()).collect();
     let above = Block::new(aligned, 1).unwrap();
     let before = current_break()?;
@@ -122,7 +122,7 @@ fn main() -> Result<(), Error> {
     drop(Block::new(aligned, 2));
     let large = Block::new(Layout::from_size_align(48_000, 16).unwrap(), 2).unwrap();
     assert!(large.start < above.start && current_break()? == before, "not in the room of the small ones");
-    // If the break can't move down, it does so after the next block.
+    // If the break can't move down when a block is freed, it moves down when the next one is.
     IS_REFUSED.store(true, Relaxed);
     drop((blocks, large, above));
     assert!(current_break()? == before);
@@ -170,7 +170,7 @@ fn main() -> Result<(), Error> {
     for (round, bytes) in (0..).zip(&others) {
         assert!(bytes.iter().all(|&byte| byte == round), "somebody else's memory was written to");
     }
-    // Back down, but for the bytes below the first address that a block can have.
+    // The break is back down, but for the bytes below the first address that a block can have.
     let kept = current_break()?.addr() - others[19].as_ptr_range().end.addr();
     assert!(kept < 16, "{kept} bytes stay above somebody else's memory");
     Ok(())

@@ -36,9 +36,9 @@ fn reserve(bytes: usize) -> Option<Vec<u8>> {
     block.try_reserve_exact(bytes).ok().map(|()| block)
 }
 
-/// How many pages of a block the kernel has mapped, up to 64 KiB at its ends left out.
+/// How many pages of a block the kernel has mapped. At the ends of the block, up to 64 KiB are left out.
 fn resident(block: &[u8]) -> usize {
-    // Where a page starts, of any size that there is.
+    // A page starts here, whatever the size of a page is.
     let first = block.as_ptr().addr().next_multiple_of(64 << 10);
     let mut pages = alloc::vec![0_u8; block.len() / 4096];
     // SAFETY: there is one byte for each page.
@@ -49,7 +49,7 @@ fn resident(block: &[u8]) -> usize {
 fn main() -> Result<(), program_break::Error> {
     // Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new.
     let old = current_break().unwrap();
-    // SAFETY: up, and back down to bytes that are not used again.
+    // SAFETY: the break moves up, and back down to where nothing is used again.
     unsafe {
         move_break(old.wrapping_add(4096)).unwrap();
         old.write_bytes(9, 4096);
@@ -67,7 +67,7 @@ fn main() -> Result<(), program_break::Error> {
     Ok(())
 }
 
-/// Memory that is new is not touched to zero it. (But for its two ends, where others may have touched a huge page.)
+/// New memory is not touched to zero it, except at its two ends, where others may have touched a huge page.
 fn touches_little() {
     let zeroed = alloc::vec![0_u8; 32 << 20];
     assert!(resident(&zeroed) < 2048);
@@ -85,7 +85,7 @@ fn gives_back(start: usize) {
     drop(below);
 }
 
-/// Blocks that are freed in full runs.
+/// Blocks that are freed in full runs are used again.
 fn uses_again() {
     let new = || Some(Box::new([1_u8; 48]));
     let mut boxes: Vec<_> = (0..100_000).map(|_| new()).collect();
@@ -95,7 +95,7 @@ fn uses_again() {
     assert_eq!(now(), before);
 }
 
-/// At the top of the heap.
+/// A block at the top of the heap grows where it is.
 fn grows_in_place() {
     // No gap is so large.
     let mut top: Vec<u8> = Vec::with_capacity(64 << 20);
@@ -104,7 +104,7 @@ fn grows_in_place() {
     assert_eq!(top.as_ptr(), before);
 }
 
-/// Limits, reached in the middle, and lifted.
+/// The heap goes on working when a limit is reached, and when it is lifted.
 fn keeps_to_limits(start: usize) {
     limit((now() - start) as u64 + (2 << 20));
     let mut blocks = Vec::with_capacity(10_000);
@@ -118,7 +118,7 @@ fn keeps_to_limits(start: usize) {
     limit(u64::MAX);
     drop(blocks);
 
-    // As much as there is, by 64 KiB. The program's data counts, too.
+    // The heap gets nearly all that the limit allows. The program's data counts, too.
     let large = reserve(200 << 20);
     let more = 60 << 20;
     limit((now() - start + more + (256 << 10)) as u64);
@@ -129,11 +129,11 @@ fn keeps_to_limits(start: usize) {
     drop(large);
 }
 
-/// Somebody else moves the break up.
+/// If somebody else moves the break up, the heap leaves that memory alone.
 fn leaves_others_alone() {
     let top = reserve(60 << 20);
     let others = current_break().unwrap();
-    // SAFETY: up, and then only these bytes are used.
+    // SAFETY: the break moves up, and then only these bytes are used.
     let bytes = unsafe {
         move_break(others.wrapping_add(5000)).unwrap();
         core::slice::from_raw_parts_mut(others, 5000)

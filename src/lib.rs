@@ -65,9 +65,9 @@
 //! ```
 //!
 //! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or
-//! `memcmp`, and so may one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They come
-//! with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this package
-//! to the same place in yours. Without that file, the package `compiler_builtins` doesn't build on stable Rust
+//! `memcmp`, and so may one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They
+//! come with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this
+//! package to the same place in yours. Without that file, the package `compiler_builtins` doesn't build on stable Rust
 //! (`E0554`).
 //!
 //! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.

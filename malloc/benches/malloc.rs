@@ -5,7 +5,6 @@
 //! own.
 
 #[path = "../../benches/common/mod.rs"]
-#[expect(dead_code, reason = "only the other benchmark shows the quartiles")]
 mod common;
 
 use common::{progress, quartiles};

@@ -115,8 +115,8 @@ class Process:
     def __init__(self, before_write=lambda: None):
         self.before_write = before_write
         self.forget()
-        Place("program_break::arch::calls::brk", self.on_brk)
-        Place("program_break::arch::calls::write", self.on_write)
+        Place("program_break::arch::brk", self.on_brk)
+        Place("program_break::arch::write", self.on_write)
         for line, address in lines_of_main().items():
             Place(f"*{address:#x}", partial(self.on_line, line))
 

@@ -94,7 +94,7 @@ fn backtraces_end_at_start() {
         return;
     }
     let all = ["set backtrace past-main on", "set backtrace past-entry on"];
-    let output = gdb(ALLOC, &[&all[..], &["break program_break::arch::calls::brk", "run", "bt"]].concat());
+    let output = gdb(ALLOC, &[&all[..], &["break program_break::arch::brk", "run", "bt"]].concat());
     let frames: Vec<_> = output.lines().filter(|line| line.starts_with('#')).collect();
     assert_eq!(frames.len(), 5, "{output}");
     for (frame, function) in
@@ -187,8 +187,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
     if lacks(Need::Ptrace) {
         return;
     }
-    let to_exit =
-        ["break program_break::arch::calls::exit", "tour", "tour", "tour", "tour", "info breakpoints", "continue"];
+    let to_exit = ["break program_break::arch::exit", "tour", "tour", "tour", "tour", "info breakpoints", "continue"];
     let output = gdb(ALLOC, &[&[TOUR, "tour", "tour", "next", "next", "memory"][..], &to_exit].concat());
     assert!(output.contains("48 49 0a 00  H I \\n \\0\n"), "{output}");
     // A breakpoint of the user's stops the tour.
@@ -218,7 +217,7 @@ fn the_tour_goes_on_from_wherever_gdb_is() {
     if lacks(Need::Ptrace) {
         return;
     }
-    let own = "break program_break::arch::calls::brk";
+    let own = "break program_break::arch::brk";
     for (commands, expected) in [
         // At a line of main with nothing done since the last stop.
         (&["tour", "break main.rs:18", "tour", "tour"][..], &["Step 1 ", "Breakpoint 1", "Step 2 "][..]),

@@ -5,13 +5,7 @@
 //! and floating-point registers and doesn't touch the stack. It doesn't keep the vector registers, which this program
 //! isn't built for.
 //!
-//! In each call, the number is loaded inside the block of assembly, not by the compiler, so that the machine code is
-//! the pair of `li` and `ecall`, like the article's pair on x86-64.
-//!
 //! [`syscall(2)`]: https://man7.org/linux/man-pages/man2/syscall.2.html
-
-use core::arch::asm;
-use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
 /// function expects. The other registers may have values from the program that called `execve`, but a chain of frames
@@ -41,73 +35,20 @@ macro_rules! _start {
     };
 }
 
-/// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
-///
-/// C's `brk` returns 0 or -1. This is the kernel's own interface ([`brk(2)`], "C library/kernel differences").
-///
-/// # Safety
-///
-/// If the break moves down, the memory between `address` and the old break must not be used again.
-///
-/// [`brk(2)`]: https://man7.org/linux/man-pages/man2/brk.2.html
-#[inline]
-pub unsafe fn brk(address: *mut u8) -> *mut u8 {
-    let program_break;
-    // SAFETY: the operands follow the convention above, and the caller doesn't use memory that this takes away.
-    unsafe {
-        asm!(
-            "li a7, {brk}", // the number of the call
-            "ecall",        // enters the kernel
-            brk = const Sysno::brk as u32,
-            inlateout("a0") address => program_break,
+/// Makes the system call `$name` by the convention above, with a pair of `li` and `ecall`. The value is the result.
+macro_rules! system_call {
+    ($name:ident($first:expr $(, $second:expr, $third:expr)?)) => {{
+        let result;
+        core::arch::asm!(
+            "li a7, {number}", // the number of the call
+            "ecall",           // enters the kernel
+            number = const syscalls::Sysno::$name as u32,
+            inlateout("a0") $first => result,
+            $(in("a1") $second, in("a2") $third,)?
             lateout("a7") _,
             options(nostack),
         );
-    }
-    program_break
+        result
+    }};
 }
-
-/// Writes up to `length` bytes to the descriptor `fd`. Returns how many bytes were written, or minus an error number
-/// ([`write(2)`]).
-///
-/// # Safety
-///
-/// `bytes` must be valid for reads of `length` bytes.
-///
-/// [`write(2)`]: https://man7.org/linux/man-pages/man2/write.2.html
-#[inline]
-pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
-    let written;
-    // SAFETY: the operands follow the convention above. The kernel only reads the bytes, and the caller allows that.
-    unsafe {
-        asm!(
-            "li a7, {write}", // the number of the call
-            "ecall",          // enters the kernel
-            write = const Sysno::write as u32,
-            inlateout("a0") fd => written,
-            in("a1") bytes,
-            in("a2") length,
-            lateout("a7") _,
-            options(nostack, readonly),
-        );
-    }
-    written
-}
-
-/// Ends the calling thread ([`exit(2)`]), and with it a program that has no other. `status` is what the parent process
-/// sees: 0 for success, or one of the `EX_` constants.
-///
-/// [`exit(2)`]: https://man7.org/linux/man-pages/man2/exit.2.html
-#[inline]
-pub fn exit(status: i32) -> ! {
-    // SAFETY: the operands follow the convention above. The call doesn't return.
-    unsafe {
-        asm!(
-            "li a7, {exit}", // the number of the call
-            "ecall",         // enters the kernel
-            exit = const Sysno::exit as u32,
-            in("a0") status,
-            options(noreturn, nostack),
-        )
-    }
-}
+pub(super) use system_call;

@@ -2,13 +2,12 @@
 
     gdb -q -nx -batch -x gdb/picture.py ./alloc        (what `make picture` does)
 
-The picture moves by CSS alone: each step has a fifth of the time. A viewer who prefers reduced motion sees the third
-step.
+Each step is drawn as it was recorded, and they are shown in turn, by CSS alone. A viewer who prefers reduced motion
+sees the third step.
 """
 
 import os
 import sys
-import textwrap
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -21,8 +20,6 @@ from process import STEPS, Memory, Process, c_characters, size, source  # beside
 
 SECONDS = 12
 STILL = 3  # the step that is shown without motion
-LEFT, RIGHT = 172, 340  # the borders of the memory
-STACK, GAP, HIGH, LOW, PROGRAM = 40, 92, 236, 300, 364  # where its parts end, from the top down; STACK is the top
 
 STYLE = """
 svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --strong: #0550ae; --part: #f6f8fa;
@@ -36,6 +33,9 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 .ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
 .heap { fill: var(--heap); stroke: var(--strong) } .now { fill: var(--heap); rx: 5px }
 .edge { stroke: var(--line); fill: none } .break { stroke: var(--strong); stroke-width: 3 }
+.step { opacity: 0 } .still { opacity: 1 }
+@keyframes turn { 0% { opacity: 1 } 20%, 100% { opacity: 0 } }
+@media (prefers-reduced-motion: no-preference) { .step { animation: turn 12s step-end infinite } }
 """
 
 
@@ -53,124 +53,67 @@ def record():
     return steps
 
 
-class Svg:
-    def __init__(self):
-        self.body, self.rules = [], {}
+def text(x, y, content, kind=""):
+    return f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>'
 
-    def text(self, x, y, content, kind=""):
-        self.body.append(f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>')
 
-    def rectangle(self, x, top, width, bottom, kind):
-        self.body.append(f'<rect x="{x}" y="{top}" width="{width}" height="{bottom - top}" class="{kind}"/>')
-
-    def line(self, x, y, end, kind):
-        self.body.append(f'<path d="M{x} {y}H{end}" class="{kind}"/>')
-
-    def during(self, first, last):
-        """Shows what follows, up to `end`, from the start of one step to the end of another."""
-        still = f"opacity: {int(first <= STILL <= last)}"
-        self.moving(f"from{first}to{last}", still, "opacity: 0", "opacity: 1", first, last)
-
-    def moving(self, name, still, off, on, first, last, wait=1, time=1):
-        """Changes a property of what follows, up to `end`, at the start of one step, and changes it back at the end of
-        another. The first change waits until what was there before has gone. (`wait` and `time` are in hundredths of
-        the whole time.) In a picture without motion, the property is `still`."""
-        start, end = (first - 1) * 20, last * 20
-        before = f"0%, {start + wait}% {{ {off} }} {start + wait + time}%" if start else "0%"
-        after = f" {end + time}%, 100% {{ {off} }}" if end < 100 else ""
-        self.rules[name] = (
-            f".{name} {{ {still} }}\n"
-            f"@keyframes {name} {{ {before}, {end}% {{ {on} }}{after} }}\n"
-            "@media (prefers-reduced-motion: no-preference) "
-            f"{{ .{name} {{ animation: {name} {SECONDS}s infinite }} }}\n"
-        )
-        self.body.append(f'<g class="{name}">')
-
-    def end(self):
-        self.body.append("</g>")
+def draw_step(number, event, heap, memory):
+    """Returns what is seen in one step: the heap as it is then, the step's name, and what happens."""
+    yield f'<g class="step{" still" * (number == STILL)}" style="animation-delay: {(number - 6) * SECONDS / 5:.1f}s">'
+    edge = 236 if heap else 300  # where the program break is
+    if heap:
+        width = 168 / len(heap)
+        for at, character in enumerate(c_characters(heap)):
+            yield f'<rect x="{172 + at * width}" y="236" width="{width}" height="64" class="heap"/>'
+            yield text(172 + (at + 0.5) * width, 274, character, "code middle")
+        yield text(162, 242, f"{memory.program_break:#x}", "code right quiet")
+        yield text(350, 274, f"heap, {size(len(heap))}")
+        yield text(350, 306, "heap start", "quiet")
+    yield f'<path d="M168 {edge}H344" class="break"/>'
+    yield text(350, edge + 6, "program break", "strong")
+    yield f'<rect x="348" y="{31 * number - 4}" width="384" height="28" class="now"/>'
+    yield text(24, 424, f"src/main.rs, line {event.lines[-1]}", "quiet")
+    yield text(24, 454, source(event.lines[-1]).strip(), "code")
+    yield text(24, 484, event.call or "no system call", "code strong")
+    if event.printed:
+        yield text(728, 484, f"printed: {' '.join(c_characters(event.printed))}", "code right")
+    yield "</g>"
 
 
 def draw(steps):
-    """Returns the text of the file."""
-    svg, memory = Svg(), steps[1][2]
-    start, high = memory.heap_start, memory.program_break
-    if start != memory.program[1]:
+    """Returns the text of the file: the memory, with high addresses on top, and the steps in it."""
+    _, _, memory = steps[1]
+    if memory.heap_start != memory.program[1]:
         raise gdb.GdbError(
             "the heap is not right above the program: gdb could not switch address randomisation off "
             "(in a container, a filter of system calls may refuse personality(ADDR_NO_RANDOMIZE))"
         )
-    middle = (LEFT + RIGHT) / 2
-
-    # The memory, with high addresses on top.
-    def address(value, y):
-        svg.text(LEFT - 10, y + 6, f"{value:#x}", "code right quiet")
-
-    svg.rectangle(LEFT, STACK, RIGHT - LEFT, GAP, "part")
-    svg.text(middle, (STACK + GAP) / 2 + 6, "stack", "middle")
-    address(memory.stack[1], STACK)
-    address(memory.stack[0], GAP)
-    svg.body.append(f'<path d="M{LEFT} {GAP}V{LOW}M{RIGHT} {GAP}V{LOW}" class="edge" stroke-dasharray="3 5"/>')
-    svg.text(middle, (GAP + HIGH) / 2, f"the gap, {size(memory.stack[0] - high)}", "middle quiet")
-    svg.text(middle, (GAP + HIGH) / 2 + 24, "(not to scale)", "middle quiet")
-    svg.rectangle(LEFT, LOW, RIGHT - LEFT, PROGRAM, "part")
-    svg.text(middle, (LOW + PROGRAM) / 2 + 6, "program", "middle")
-    address(start, LOW)
-    address(memory.program[0], PROGRAM)
-
-    # The heap is there from step 2 to step 4, with the bytes that are in it after each step.
-    width = (RIGHT - LEFT) / (high - start)
-    svg.moving("growing", f"transform-origin: 0 {LOW}px", "transform: scaleY(0)", "transform: none", 2, 4, 0, 3)
-    for at in range(high - start):
-        svg.rectangle(LEFT + at * width, HIGH, width, LOW, "heap")
-    svg.end()
-    svg.during(2, 4)
-    address(high, HIGH)
-    svg.text(RIGHT + 10, (HIGH + LOW) / 2 + 6, f"heap, {size(high - start)}")
-    svg.text(RIGHT + 10, LOW + 6, "heap start", "quiet")
-    svg.end()
-    for first, last in [(2, 2), (3, 4)]:
-        svg.during(first, last)
-        for at, character in enumerate(c_characters(steps[first - 1][1])):
-            svg.text(LEFT + (at + 0.5) * width, (HIGH + LOW) / 2 + 6, character, "code middle")
-        svg.end()
-
-    # The break moves up in step 2, and down in step 5.
-    up = f"transform: translateY({HIGH - LOW}px)"
-    svg.moving("moving", up, "transform: none", up, 2, 4, 0, 3)
-    svg.line(LEFT - 4, LOW, RIGHT + 4, "break")
-    svg.text(RIGHT + 10, LOW + 6, "program break", "strong")
-    svg.end()
-
-    # The steps, and what happens in each.
-    svg.line(24, 392, 616, "edge")
-    y = STACK + 6
-    for number, (name, (event, _, _)) in enumerate(zip(STEPS.values(), steps), 1):
-        lines = textwrap.wrap(name, 26)
-        svg.during(number, number)
-        svg.rectangle(RIGHT + 8, y - 19, 620 - RIGHT - 8, y - 12 + 21 * len(lines), "now")
-        svg.text(24, 424, f"src/main.rs, line {event.line}", "quiet")
-        svg.text(24, 454, source(event.line).strip(), "code")
-        svg.text(24, 484, event.call or "no system call", "code strong")
-        if event.printed:
-            svg.text(616, 484, f"printed: {' '.join(c_characters(event.printed))}", "code right")
-        svg.end()
-        svg.text(RIGHT + 14, y, f"{number}")
-        for line in lines:
-            svg.text(RIGHT + 31, y, line)
-            y += 21
-        y += 10
-
     description = "; ".join(
         f"{number}, {name}: {event.call or ' '.join(c_characters(heap))}"
         for number, (name, (event, heap, _)) in enumerate(zip(STEPS.values(), steps), 1)
     )
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 508" role="img" aria-labelledby="title desc">
+    lines = [line for number, step in enumerate(steps, 1) for line in draw_step(number, *step)]
+    for number, name in enumerate(STEPS.values(), 1):
+        lines += [text(354, 31 * number + 15, f"{number}"), text(371, 31 * number + 15, name)]
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 752 508" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
 <desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
 break, a very large gap, and the stack. The five steps are: {escape(description)}.</desc>
-<style>{STYLE}{''.join(svg.rules.values())}</style>
-<rect width="640" height="508" rx="8" class="ground"/>
-{chr(10).join(svg.body)}
+<style>{STYLE}</style>
+<rect width="752" height="508" rx="8" class="ground"/>
+<rect x="172" y="40" width="168" height="52" class="part"/>
+<text x="256" y="72" class="middle">stack</text>
+<text x="162" y="46" class="code right quiet">{memory.stack[1]:#x}</text>
+<text x="162" y="98" class="code right quiet">{memory.stack[0]:#x}</text>
+<path d="M172 92V300M340 92V300" class="edge" stroke-dasharray="3 5"/>
+<text x="256" y="164" class="middle quiet">the gap, {size(memory.stack[0] - memory.program_break)}</text>
+<text x="256" y="188" class="middle quiet">(not to scale)</text>
+<rect x="172" y="300" width="168" height="64" class="part"/>
+<text x="256" y="338" class="middle">program</text>
+<text x="162" y="306" class="code right quiet">{memory.heap_start:#x}</text>
+<text x="162" y="370" class="code right quiet">{memory.program[0]:#x}</text>
+<path d="M24 392H728" class="edge"/>
+{chr(10).join(lines)}
 </svg>
 """
 

@@ -52,11 +52,12 @@ def source(line):
 
 
 def size(length):
-    """A number of bytes as people read it, in the form that `layout` uses."""
-    if length < 16 * 1024:
-        return f"{length:,} bytes"
-    power = (length.bit_length() - 1) // 10
-    return f"{length / 1024**power:.1f}".removesuffix(".0") + f" {'KMGTPE'[power - 1]}iB"
+    """A number of bytes, for people, as `layout` shows it."""
+    units = iter(["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+    unit = next(units)
+    while length >= 16 * 1024:
+        length, unit = (length + 512) // 1024, next(units)
+    return f"{length} {unit}"
 
 
 def c_characters(data):
@@ -69,9 +70,8 @@ def c_characters(data):
 class Event:
     """A step of the program: a system call that has returned, or bytes that were stored on the heap."""
 
-    step: str  # a key of STEPS, or "failure"
-    line: int  # of src/main.rs
-    lines: list  # those that were run since the last event
+    step: str  # of STEPS, or failure
+    lines: list  # of src/main.rs that were run since the last event
     call: str = ""  # as strace shows it
     before: bytes = b""  # the bytes of the heap, before others were stored
     printed: bytes = b""
@@ -112,8 +112,7 @@ def argument(name):
 class Process:
     """What has been seen of the process so far."""
 
-    def __init__(self, before_write=lambda: None):
-        self.before_write = before_write
+    def __init__(self):
         self.forget()
         Place("program_break::arch::brk", self.on_brk)
         Place("program_break::arch::write", self.on_write)
@@ -123,11 +122,12 @@ class Process:
     def forget(self):
         self.pid = pid()
         self.heap_start = self.program_break = 0  # 0 before the program has asked
-        self.events = []  # those that have not been shown yet
-        self.line = 0  # the line of main that is being run
-        self.lines = []  # those that have been reached since the last event
-        self.bytes = b""  # the bytes of the heap when that line was reached
-        self.is_touring = False  # whether it is on the way to the next event
+        self.events = []  # that have not been shown yet
+        self.line = 0  # of main that is being run
+        self.lines = []  # that have been reached since the last event
+        self.bytes = b""  # of the heap when that line was reached
+        self.shown_break = 0  # where the tour has last drawn it
+        self.is_touring = False  # on the way to the next event
 
     def is_running(self):
         """Whether there is a process. Forgets what was seen of another one."""
@@ -168,7 +168,6 @@ class Process:
             step, printed = "print" if result == length else "failure", read(address, max(result, 0))
             self.add(step, f"write({fd}, {address:#x}, {length}) = {result}", printed=printed)
 
-        self.before_write()
         Return(on_return)
 
     def on_line(self, line):
@@ -179,27 +178,28 @@ class Process:
             self.bytes = self.heap()
         self.line = line
         self.lines.append(line)
-        has_arrived = self.is_touring and bool(self.events)
-        self.is_touring &= not has_arrived
-        return has_arrived
+        return self.is_touring and self.events
 
     def add(self, step, call="", **more):
-        self.events.append(Event(step, self.line, self.lines, call, **more))
+        self.events.append(Event(step, self.lines, call, **more))
         self.lines = []
 
     def heap(self):
         """The bytes of the heap."""
         return read(self.heap_start, self.program_break - self.heap_start)
 
+    def has_arrived(self):
+        """Whether the program is at a line of main before which something has happened."""
+        return self.events and gdb.newest_frame().pc() == lines_of_main().get(self.line)
+
     def advance(self):
-        """Runs to the next line of main before which something has happened. Returns the events. There are none if the
-        program has ended, or has stopped elsewhere, which gdb has shown."""
-        is_at_line = gdb.newest_frame().pc() == lines_of_main().get(self.line)
-        if not (is_at_line and self.events):
+        """Runs to the next line of main before which something has happened. Returns the events, or none if the program
+        has stopped elsewhere, which gdb has shown, or has ended."""
+        if not self.has_arrived():
             self.is_touring = True
             gdb.execute("continue", to_string=True)
-            has_arrived, self.is_touring = not self.is_touring, False
-            if not (self.is_running() and has_arrived):
+            self.is_touring = False
+            if not (self.is_running() and self.has_arrived()):
                 return []
         events, self.events = self.events, []
         return events

@@ -172,7 +172,7 @@ fn the_tour_draws_what_is_there() {
                 &["printed"],
                 &["4 of 5", &format!("write(1, {start:#x}, 3) = 3\n"), &stored, "them: H I \\n\n"],
             ),
-            (&STORY[6..7], &["moved by -4"], &["5 of 5", &empty, " ◄ gone: end of the page\n"]),
+            (&STORY[6..7], &["moved by -4"], &["5 of 5", &empty]),
         ]) {
             assert_eq!(main_rs(text).len(), lines.len(), "{text}");
             assert_in_order(main_rs(text), lines, text);
@@ -262,14 +262,6 @@ fn the_tour_says_what_the_kernel_did() {
     assert!(!output.contains("Step 4"), "{output}");
     // The memory is given back all the same.
     assert!(output.contains("Step 5 of 5"), "{output}");
-
-    // As in most containers, the call that gdb makes itself fails.
-    let refuse = ["-e", "trace=personality", "-e", "inject=personality:error=EPERM"];
-    let command = gdb_command(ALLOC, &[TOUR, "tour", "start"]);
-    let output = strace("gdb", &refuse, |gdb| _ = gdb.args(command.get_args())).output;
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    assert!(stdout.starts_with("As in most containers, gdb can't fix the addresses here"), "{stdout}");
-    assert!(stdout.contains("Step 1 of 5") && !stderr.contains("warning"), "{stdout}{stderr}");
 }
 
 #[test]
@@ -304,47 +296,30 @@ fn the_tour_works_in_any_directory_and_locale() {
     }
 }
 
-/// The tour on a terminal of 80 columns and 24 lines, with Enter for each step but the first.
-fn on_a_terminal(variables: &[(&str, &str)]) -> String {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let inside = format!("stty cols 80 rows 24; exec gdb -q -nx -ex {} {}", quoted(TOUR), quoted(ALLOC));
-    let mut script = Command::new("script");
-    captured(&mut script).args(["-qec", &inside]).arg(log.path());
-    script.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
-    let mut terminal = script.stdin(Stdio::piped()).spawn().unwrap();
-    // The keyboard stays open until the end. The `y` is for gdb, should it ask whether to quit.
-    let mut keyboard = terminal.stdin.take().unwrap();
-    keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();
-    let output = finish(terminal, LIMIT);
-    drop(keyboard);
-    assert!(output.status.success(), "{output:?}");
-    std::fs::read_to_string(log.path()).unwrap()
-}
-
+/// On a terminal of 80 columns and 24 lines, with Enter for each step but the first.
 #[test]
 fn the_tour_goes_on_with_enter_on_a_small_terminal() {
     if lacks(Need::Ptrace) {
         return;
     }
-    let output = on_a_terminal(&[("LC_ALL", "C.UTF-8")]);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let inside = format!("stty cols 80 rows 24; exec gdb -q -nx -ex {} {}", quoted(TOUR), quoted(ALLOC));
+    let mut script = Command::new("script");
+    captured(&mut script).args(["-qec", &inside]).arg(log.path()).env("TERM", "xterm");
+    let mut terminal = script.stdin(Stdio::piped()).spawn().unwrap();
+    // The keyboard stays there until the end, which `y` makes sure of, should gdb ask.
+    let mut keyboard = terminal.stdin.take().unwrap();
+    keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();
+    let ended = finish(terminal, LIMIT);
+    drop(keyboard);
+    assert!(ended.status.success(), "{ended:?}");
+    let output = std::fs::read_to_string(log.path()).unwrap();
     for step in 1..=5 {
         assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
     }
     assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
-    // What the program prints on the same terminal comes between two steps, with its own heading.
-    let (before, after) = output.split_once("The program prints:\r\nHI\r\n\r\n").expect(&output);
+    // What the program prints comes between the steps.
+    let (before, after) = output.split_once("HI\r\n\r\n").expect(&output);
     assert!(before.contains("Step 3 of 5") && after.lines().next().unwrap().contains("Step 4 of 5"), "{output}");
-    // gdb writes 1 for bold, perhaps among other attributes.
-    let (attributes, _) = output.split_once("mStep 1 of 5").unwrap();
-    let (_, attributes) = attributes.rsplit_once("\x1b[").unwrap();
-    assert!(attributes.split(';').any(|attribute| attribute == "1"), "in bold: {output}");
-
-    let output = on_a_terminal(&[("NO_COLOR", "1"), ("LC_ALL", "C")]);
-    assert!(output.contains("Step 5 of 5") && output.contains("── program break ──"), "{output}");
-    // Before that, gdb has read the symbols. What readline does with the terminal isn't colour, which ends in an m.
-    let (_, tour) = output.split_once("This is ./alloc").unwrap();
-    let codes =
-        tour.split("\x1b[").skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
-    assert!(!codes.clone().any(|code| code.starts_with('m')), "{output:?}");
 }

@@ -13,18 +13,13 @@
 mod maps;
 mod picture;
 
-use core::fmt::Write;
 use picture::Picture;
-use program_break::stdio::{LineWriter, STDERR, STDOUT};
-use program_break::{Error, current_break, exit, move_break};
-use syscalls::Errno;
+use program_break::stdio::{LineWriter, STDOUT};
+use program_break::{Error, current_break, move_break};
 
 program_break::entry!(main);
 
-/// The exit status if a system file can't be read (`sysexits.h`).
-const EX_OSFILE: i32 = 72;
-
-/// The buffer that /proc/self/maps is read into. Zeroed data takes no memory before it is used.
+/// Where /proc/self/maps is read into. Zeroed data takes no memory before it is used.
 static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
 
 fn main() -> Result<(), Error> {
@@ -36,25 +31,14 @@ fn main() -> Result<(), Error> {
     let mut picture = Picture { out: LineWriter::new(STDOUT), heap_start: start, program_break: start, moved: 0 };
 
     let remark = "Nothing is on the heap: it starts where it ends, at the program break.";
-    picture.draw(buffer, heap_start, ["Before any allocation", remark]).unwrap_or_else(|errno| fail(errno))?;
+    picture.draw(buffer, 0, "Before any allocation", remark)?;
 
-    let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
-    unsafe { move_break(heap_end) }?;
+    unsafe { move_break(heap_start.wrapping_add(4)) }?;
     let remark = "The program has asked for four bytes. The kernel maps whole pages.";
-    let drawn = picture.draw(buffer, heap_end, ["After moving the program break up by 4 bytes", remark]);
+    picture.draw(buffer, 4, "After moving the program break up by 4 bytes", remark)?;
 
-    // The memory is given back even if it could not be drawn.
     // SAFETY: the four bytes are not used.
-    let freed = unsafe { move_break(heap_start) };
-    drawn.unwrap_or_else(|errno| fail(errno)).and(freed)?;
-    let words = ["After moving it back down", "The page is gone, too."];
-    picture.draw(buffer, heap_start, words).unwrap_or_else(|errno| fail(errno))
-}
-
-/// Reports that the mappings can't be read, and ends the program.
-fn fail(errno: Errno) -> ! {
-    // If this can't be written either, the exit status reports the failure.
-    let _ = writeln!(LineWriter::new(STDERR), "layout: /proc/self/maps: errno {}", errno.into_raw());
-    exit(EX_OSFILE)
+    unsafe { move_break(heap_start) }?;
+    picture.draw(buffer, -4, "After moving it back down", "The page is gone, too.")
 }

@@ -2,7 +2,13 @@
 //!
 //! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
 
+use core::fmt::Write;
+use program_break::exit;
+use program_break::stdio::{LineWriter, STDERR};
 use syscalls::{Errno, Sysno, syscall};
+
+/// The exit status if a file of the system's can't be read (`sysexits.h`).
+const EX_OSFILE: i32 = 72;
 
 /// A part of the address space that has the same rights and the same origin throughout.
 #[derive(Clone, Copy)]
@@ -16,9 +22,20 @@ pub struct Mapping<'a> {
     pub name: &'a str,
 }
 
-/// Reads the file into `buffer`, and returns the mappings from the highest address down. Fails with the error number of
-/// a system call, or with `EFBIG` if the buffer is too small.
-pub fn read(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errno> {
+/// Reads the file into `buffer`, and returns the mappings from the highest address down. If the file can't be read,
+/// reports the error number and ends the program.
+pub fn read(buffer: &mut [u8]) -> impl Iterator<Item = Mapping<'_>> {
+    let length = read_file(buffer).unwrap_or_else(|errno| {
+        // If this can't be written either, the exit status reports the failure.
+        let _ = writeln!(LineWriter::new(STDERR), "layout: /proc/self/maps: errno {}", errno.into_raw());
+        exit(EX_OSFILE)
+    });
+    let lines = buffer[..length].trim_ascii_end().rsplit(|&byte| byte == b'\n');
+    lines.map(|line| parse(line).expect("a line of /proc/self/maps"))
+}
+
+/// Returns how many bytes there are in the file. Fails with `EFBIG` if the buffer is too small.
+fn read_file(buffer: &mut [u8]) -> Result<usize, Errno> {
     const AT_FDCWD: isize = -100;
     const O_RDONLY: usize = 0;
     // SAFETY: the path is a C string, and the kernel only reads it.
@@ -37,8 +54,7 @@ pub fn read(buffer: &mut [u8]) -> Result<impl Iterator<Item = Mapping<'_>>, Errn
     }
     // SAFETY: the descriptor is this function's own, and isn't used again.
     unsafe { syscall!(Sysno::close, fd) }?;
-    let lines = buffer[..length].trim_ascii_end().rsplit(|&byte| byte == b'\n');
-    Ok(lines.map(|line| parse(line).expect("a line of /proc/self/maps")))
+    Ok(length)
 }
 
 /// Takes a line apart: `start-end rights offset device inode name`.

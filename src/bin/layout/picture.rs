@@ -6,7 +6,6 @@ use core::mem::replace;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use program_break::Error;
 use program_break::stdio::LineWriter;
-use syscalls::Errno;
 
 /// Memory above the program break, up to the end of the page.
 const NOT_ASKED_FOR: &str = "not asked for";
@@ -24,20 +23,18 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Draws the next picture. The first one shows all regions, the others show those from the gap down to the program.
-    /// The words are the title and the remark below the picture. The mappings are read into `buffer`, which can fail
-    /// with an error number. Otherwise, this returns the first failure to write, if there was one.
-    pub fn draw(&mut self, buffer: &mut [u8], heap_end: *mut u8, words: [&str; 2]) -> Result<Result<(), Error>, Errno> {
-        let mappings = maps::read(buffer)?;
-        let [title, remark] = words;
-        let before = replace(&mut self.program_break, heap_end.addr());
-        self.moved = self.program_break.wrapping_sub(before) as isize;
+    /// Draws the next one, after the program break has moved by `moved` bytes: the first of all regions, the others of
+    /// those between the gap and the program. The mappings are read into `buffer`.
+    pub fn draw(&mut self, buffer: &mut [u8], moved: isize, title: &str, remark: &str) -> Result<(), Error> {
+        let mappings = maps::read(buffer);
+        self.moved = moved;
+        self.program_break = self.program_break.wrapping_add_signed(moved);
         let number = NUMBER.fetch_add(1, Relaxed);
         // A failure stays in `out`.
         let _ = writeln!(self.out, "{}{number}. {title}\n", if number == 1 { "" } else { "\n" })
             .and_then(|()| self.regions(mappings, number == 1))
             .and_then(|()| writeln!(self.out, "\n{remark}"));
-        Ok(self.out.result)
+        self.out.result
     }
 
     fn regions<'a>(&mut self, mappings: impl Iterator<Item = Mapping<'a>>, is_first: bool) -> fmt::Result {
@@ -115,21 +112,17 @@ impl Picture {
     }
 }
 
-/// A number of bytes as people read it, in 14 columns.
+/// A number of bytes, for people, in 14 columns: in the largest unit of which there are at least 16.
 struct Size(usize);
 
 impl Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        match self.0 {
-            bytes @ 0..1_000 => write!(out, "{bytes:8} bytes"),
-            bytes @ 1_000..16_384 => write!(out, "{:4},{:03} bytes", bytes / 1_000, bytes % 1_000),
-            bytes => {
-                let power = bytes.ilog2() as usize / 10;
-                let unit = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][power - 1];
-                // This rounds a number of 1024ths to the nearest tenth.
-                let tenths = ((bytes >> (10 * (power - 1))) * 10 + 512) / 1024;
-                write!(out, "{:10.1$} {unit}", tenths as f64 / 10.0, usize::from(!tenths.is_multiple_of(10)))
+        let (mut number, mut unit) = (self.0, "bytes");
+        for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+            if number >= 16 * 1024 {
+                (number, unit) = ((number + 512) / 1024, larger);
             }
         }
+        write!(out, "{number:0$} {unit}", 13 - unit.len())
     }
 }

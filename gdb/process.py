@@ -139,7 +139,10 @@ class Process:
         """Starts the program and stops it at the first line of main. Returns whether it got there."""
         stop = gdb.Breakpoint(MAIN, internal=True, temporary=True)
         stop.silent = True
-        gdb.execute("run", to_string=True)
+        try:
+            gdb.execute("run", to_string=True)
+        except gdb.error as error:
+            raise gdb.GdbError(f"gdb can't run the program (does a filter refuse ptrace?): {error}") from None
         if stop.is_valid():
             stop.delete()  # a breakpoint of the user's came first
             return False

@@ -132,8 +132,11 @@ def memory():
 # `step` stays in this project: the source of core is not here.
 gdb.execute("skip -rfu ^core::", to_string=True)
 PROCESS = Process()
-PROCESS.start()
-write_lines(
-    "This is ./alloc, before its first step. To go on, type tour, and then Enter.",
-    "In between, type memory or any other command of gdb. For help: help user-defined",
-)
+try:
+    PROCESS.start()
+    write_lines(
+        "This is ./alloc, before its first step. To go on, type tour, and then Enter.",
+        "In between, type memory or any other command of gdb. For help: help user-defined",
+    )
+except gdb.GdbError as error:  # which gdb would show with a traceback
+    write_lines(str(error))

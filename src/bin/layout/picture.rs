@@ -52,6 +52,7 @@ impl Picture {
                     let start = start.max(landmark);
                     let name = match rights {
                         "" if is_below_gap && self.program_break <= start => "the gap",
+                        "" if end > isize::MAX as usize => "no user memory",
                         "" => "nothing",
                         _ if is_program || is_heap => part,
                         _ if name == "[stack]" => "stack; grows down",
@@ -85,10 +86,10 @@ impl Picture {
         [
             (self.program_break, "program break", NOT_ASKED_FOR),
             (self.heap_start, "heap start", "heap"),
-            ((&raw const end).addr(), "end", "rest of the page"),
+            ((&raw const end).addr(), "end", "not used"),
             ((&raw const edata).addr(), "edata", ".bss: zeroed data"),
             ((&raw const data_start).addr(), "", ".data"),
-            ((&raw const etext).addr(), "etext", "rest of the page"),
+            ((&raw const etext).addr(), "etext", "not used"),
             ((&raw const rodata).addr(), "", "read-only data"),
             ((&raw const __ehdr_start).addr(), "start of the program", "code"),
         ]

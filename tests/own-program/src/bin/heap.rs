@@ -85,14 +85,24 @@ fn gives_back(start: usize) {
     drop(below);
 }
 
-/// Blocks that are freed in full runs are used again.
+/// What is free below is used before what is at the top.
 fn uses_again() {
+    // Blocks that are freed in full runs.
     let new = || Some(Box::new([1_u8; 48]));
     let mut boxes: Vec<_> = (0..100_000).map(|_| new()).collect();
     let before = now();
     boxes.iter_mut().step_by(2).for_each(|one| *one = None);
     boxes.iter_mut().step_by(2).for_each(|one| *one = new());
     assert_eq!(now(), before);
+    drop(boxes);
+
+    // Also where there is more room at the top.
+    let [below, above] = [reserve(1 << 20).unwrap(), reserve(1 << 20).unwrap()];
+    let place = below.as_ptr();
+    drop(below);
+    let again = reserve(1 << 20).unwrap();
+    assert!(again.as_ptr() <= place);
+    drop((again, above));
 }
 
 /// A block at the top of the heap grows where it is.

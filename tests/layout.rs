@@ -48,15 +48,18 @@ fn drawn(random: bool, set_up: impl Fn(&Ptraced)) -> Vec<(Drawing, Vec<Mapping>)
 
     assert_eq!((process.to_system_call(), process.to_system_call()), (None, None));
     set_up(&process);
-    let mut seen = vec![];
+    let (mut seen, mut breaks) = (vec![], vec![]);
     while process.to_system_call().is_none() {
         let Some((number, arguments)) = process.call() else { continue };
+        breaks.extend((number == libc::SYS_brk && arguments[0] != 0).then_some(arguments[0]));
         if number == libc::SYS_brk && arguments[0] != 0 || number == libc::SYS_exit {
             seen.push(mappings(&std::fs::read_to_string(format!("/proc/{}/maps", process.0)).unwrap()));
         }
     }
     let pictures = pictures(&output.join().unwrap());
     assert_eq!((pictures.len(), seen.len()), (3, 3));
+    // The break is drawn where the program has moved it.
+    assert_eq!(breaks, [1, 2].map(|n| pictures[n].address("program break")));
     pictures.into_iter().zip(seen).collect()
 }
 

@@ -64,6 +64,8 @@ fn main() -> Result<(), program_break::Error> {
     grows_in_place();
     keeps_to_limits(start);
     leaves_others_alone();
+    // This has to link: the `alloc` crate as it is delivered has code in it that can unwind.
+    assert!(alloc::format!("{start:#x}").starts_with("0x"));
     Ok(())
 }
 

@@ -251,10 +251,12 @@ fn exits_with_the_same_status_when_standard_error_is_closed() {
 
 #[test]
 fn runs_without_arguments_and_without_an_environment() {
-    let output = run_after(|| {
-        let program = std::ffi::CString::new(ALLOC).unwrap();
-        let none: [&std::ffi::CStr; 0] = [];
-        match nix::unistd::execve(&program, &none, &none)? {}
+    let program = std::ffi::CString::new(ALLOC).unwrap();
+    let output = run_after(move || {
+        let none = [std::ptr::null()];
+        // SAFETY: the path and the two empty lists end with a zero.
+        unsafe { libc::execve(program.as_ptr(), none.as_ptr(), none.as_ptr()) };
+        Err(std::io::Error::last_os_error())
     });
     assert_ended(&output, "HI\n", "", 0);
 }

@@ -67,10 +67,7 @@ fn shows_a_stop_of_the_tour() {
     if lacks(Need::Ptrace) || lacks(Need::FixedAddresses) {
         return;
     }
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-q", "-nx", "-batch", "-x", "gdb/tour.py", "-ex", "set args > /dev/null", "-ex", "tour", "-ex", "tour"]);
-    let output = run(gdb.arg(env!("CARGO_BIN_EXE_alloc")).env("LC_ALL", "C.UTF-8").current_dir(root()));
-    let output = String::from_utf8(output.stdout).unwrap();
+    let output = gdb(env!("CARGO_BIN_EXE_alloc"), &["source gdb/tour.py", "tour", "tour"]);
     let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
     let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();
     let shown = format!("Step 2 of 5{}", shown.split_once("```").unwrap().0);

@@ -8,13 +8,23 @@ use std::time::Instant;
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
 /// the heap's memory above what it has left, it would take that away.
 ///
-/// A program has this in its `.init_array`, and so calls it before there is a heap.
+/// A program calls it by the macro of the same name.
 pub extern "C" fn keep_glibc_off_the_break() {
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
         // SAFETY: the call only sets a number.
         assert_eq!(unsafe { libc::mallopt(parameter, value) }, 1);
     }
+}
+
+/// Makes a program call the function of this name before there is a heap: by an entry in its `.init_array`.
+#[macro_export]
+macro_rules! keep_glibc_off_the_break {
+    () => {
+        #[used]
+        #[unsafe(link_section = ".init_array")]
+        static FIRST: extern "C" fn() = $crate::keep_glibc_off_the_break;
+    };
 }
 
 fn boxes(count: usize, order: impl FnOnce(&mut Vec<u32>)) {

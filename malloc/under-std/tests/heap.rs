@@ -7,9 +7,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::keep_glibc_off_the_break;
+under_std::keep_glibc_off_the_break!();
 
 /// One for all tests, which run at the same time. With it starts a limit: a lock that is never released would let them
 /// run for ever.

@@ -4,9 +4,7 @@ use program_break_malloc::{Heap, NoLock};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cmp::max;
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::keep_glibc_off_the_break;
+under_std::keep_glibc_off_the_break!();
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

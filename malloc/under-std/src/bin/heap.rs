@@ -2,9 +2,7 @@
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::keep_glibc_off_the_break;
+under_std::keep_glibc_off_the_break!();
 
 fn main() {
     under_std::main();

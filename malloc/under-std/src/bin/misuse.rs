@@ -6,9 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 #[global_allocator]
 static HEAP: Heap = Heap::new();
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::keep_glibc_off_the_break;
+under_std::keep_glibc_off_the_break!();
 
 fn main() {
     let mistake = std::env::args().nth(1).expect("MISTAKE");

@@ -137,7 +137,6 @@ fn the_other_programs_run() {
 
         let programs = target.build("tests/own-program/Cargo.toml", "release", &["--bins", "--features=malloc"]);
         assert_ended(&run(&mut target.emulate(&programs.join("own-program"))), "Hello\n", "", 0);
-        assert_ended(&run(&mut target.emulate(&programs.join("free-list"))), "", "", 0);
         for name in ["data", "zeroed", "copies"] {
             assert_ended(&run(&mut target.emulate(&programs.join(name))), "", "", 42);
         }

@@ -11,8 +11,7 @@ use common::{progress, quartiles};
 use std::path::Path;
 use std::process::Command;
 
-/// The programs of `under-std`, and their names in the table. mimalloc, which is written in C, is left out if it can't
-/// be built.
+/// The programs of `under-std`, and their names in the table.
 const ALLOCATORS: [(&str, &str); 4] =
     [("heap-without-lock", "this heap"), ("heap", "with its lock"), ("glibc", "glibc"), ("mimalloc", "mimalloc")];
 
@@ -38,31 +37,25 @@ fn run(programs: &Path, allocator: &str, case: &str, count: usize) -> Vec<f64> {
 
 fn main() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heaps");
-    let build = |options: &[&str]| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--release", "--target-dir"]).arg(&target);
-        cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")]);
-        cargo.args(options).status().expect("cargo starts").success()
-    };
-    assert!(build(&[]), "the programs build");
-    let with_mimalloc = build(&["--features=mimalloc"]);
-    let allocators = if with_mimalloc { &ALLOCATORS[..] } else { &ALLOCATORS[..3] };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--release", "--features=mimalloc", "--target-dir"]).arg(&target);
+    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")]);
+    assert!(cargo.status().expect("cargo starts").success(), "the programs don't build");
     let programs = target.join("release");
 
-    let heads: Vec<_> = allocators.iter().map(|(_, name)| *name).collect();
-    println!("| | {} |\n|{}", heads.join(" | "), " --- |".repeat(heads.len() + 1));
+    println!("| | {} |\n|{}", ALLOCATORS.map(|(_, name)| name).join(" | "), " --- |".repeat(ALLOCATORS.len() + 1));
     let bar = progress(CASES.len() * RUNS);
     for (case, count, title) in CASES {
         let alive = run(&programs, "alive", case, count)[2];
-        let mut figures = vec![vec![]; allocators.len()];
+        let mut figures = vec![vec![]; ALLOCATORS.len()];
         for turn in 0..RUNS {
             // From the first to the last and back, so that none is always after the same one.
-            let mut order: Vec<_> = (0..allocators.len()).filter(|&n| n > 0 || case != "threads").collect();
+            let mut order: Vec<_> = (0..ALLOCATORS.len()).filter(|&n| n > 0 || case != "threads").collect();
             if turn % 2 == 1 {
                 order.reverse();
             }
             for n in order {
-                figures[n].push(run(&programs, allocators[n].0, case, count));
+                figures[n].push(run(&programs, ALLOCATORS[n].0, case, count));
             }
             bar.inc(1);
         }

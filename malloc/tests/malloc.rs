@@ -1,91 +1,124 @@
-//! The heap in freestanding programs: `malloc`, and programs of `tests/own-program`.
+//! The stages from a bump allocator to the heap: what their tables say, and what the kernel saw. After them comes a
+//! program of one's own on the heap.
 
-use common::cargo::{self, build};
+use common::cargo::{BOOTSTRAP, build};
 use common::*;
 use std::process::Command;
 
-/// Builds the programs on the heap, in the profile of this test. `--bin`, since the others have no global allocator.
-fn program(name: &str) -> String {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let options = ["--features=malloc", "--bin=heap", "--bin=out-of-memory", "--config", cargo::BOOTSTRAP];
-    build(profile, &options).join(name).to_str().unwrap().to_string()
+const BUMP: &str = env!("CARGO_BIN_EXE_bump");
+const FREE_LIST: &str = env!("CARGO_BIN_EXE_free_list");
+const MALLOC: &str = env!("CARGO_BIN_EXE_malloc");
+
+/// The text without its numbers and the width of its columns.
+fn words(text: &str) -> Vec<String> {
+    let is_word = |word: &&str| !word.trim_start_matches(['+', '-']).starts_with(char::is_numeric);
+    text.lines().map(|line| line.split_whitespace().filter(is_word).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// README.md shows these lines, with other numbers.
+/// What a program did, and from each line of its table, where the break is and the numbers after that.
 #[track_caller]
-fn assert_shown(lines: &[&str]) {
-    let words = |line: &str| {
-        let words =
-            line.split_whitespace().filter(|word| !word.trim_start_matches(['+', '-']).starts_with(char::is_numeric));
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let shown: Vec<_> = include_str!("../README.md").lines().map(words).collect();
-    let lines: Vec<_> = lines.iter().map(|line| words(line)).collect();
-    assert!(shown.windows(lines.len()).any(|shown| shown == lines), "not in README.md: {lines:#?}");
+fn traced(program: &str) -> (Strace, Vec<(u64, Vec<i64>)>) {
+    let traced = strace(program, &[], |_| {});
+    assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
+    let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
+    assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
+
+    // For memory, there is nothing but `brk`, and advice about what it got.
+    let expected = ["brk", "madvise", "write", "exit"];
+    assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
+
+    let rows = traced.stdout().lines().filter_map(|line| line.split_once(" 0x")).map(|(_, numbers)| {
+        let (end, numbers) = numbers.split_once(' ').unwrap();
+        (hex(end), numbers.split_whitespace().map(|number| number.parse().unwrap()).collect())
+    });
+    let rows: Vec<_> = rows.collect();
+    // For each line, the program looks up where the break is, and then writes the line.
+    let calls = traced.calls.windows(2).filter(|two| two[0].name == "brk" && two[1].name == "write");
+    let breaks: Vec<_> = calls.map(|two| two[0].returned()).collect();
+    let printed: Vec<_> = rows.iter().map(|(end, _)| *end).collect();
+    assert!(printed.len() == 7 && breaks.ends_with(&printed), "{breaks:x?} {printed:x?}");
+    (traced, rows)
 }
 
-/// The most that the heap keeps below the break when all is freed, in bytes (README).
-const RESERVE: i64 = 512 << 10;
-
-#[test]
-fn keeps_its_promises() {
-    assert_ended(&run(&mut Command::new(program("heap"))), "", "", 0);
+/// How many bytes the break has moved at each step.
+#[track_caller]
+fn moved(program: &str) -> [i64; 7] {
+    let (_, rows) = traced(program);
+    let moved = rows.iter().map(|(end, numbers)| {
+        assert_eq!(numbers, &[(end - rows[0].0) as i64], "{rows:x?}");
+        // The break moves in whole pages, so that not every block takes a system call.
+        assert_eq!(numbers[0] % 4096, 0, "{rows:x?}");
+        numbers[0]
+    });
+    moved.collect::<Vec<_>>().try_into().unwrap()
 }
 
 #[test]
-fn reports_when_there_is_no_more_memory() {
-    let output = run(&mut Command::new(program("out-of-memory")));
+fn bump_moves_the_break_up_only() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
+    let [_, text, at_once, grown, dropped, copied, all_dropped] = moved(BUMP);
+    assert!(text > 0 && at_once >= 8_002 && grown >= 16_002 && copied >= 24_002);
+    assert_eq!((dropped, all_dropped), (grown, copied));
+}
+
+#[test]
+fn the_free_list_uses_what_is_free_and_gives_it_back() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
+    let [_, text, at_once, grown, dropped, copied, all_dropped] = moved(FREE_LIST);
+    assert!(text > 0 && at_once >= 8_002 && grown >= 16_002);
+    // What is below others stays, the copy has room there, and in the end all goes back.
+    assert_eq!((dropped, copied, all_dropped), (grown, grown, 0));
+}
+
+#[test]
+fn the_heap_moves_the_break_up_and_down_again() {
+    if lacks(Need::Ptrace) {
+        return;
+    }
+    let (traced, rows) = traced(MALLOC);
+    for two in rows.windows(2) {
+        let [moved, calls] = two[1].1[..] else { panic!("{rows:x?}") };
+        assert_eq!(two[1].0 as i64 - two[0].0 as i64, moved, "{rows:x?}");
+        assert!(moved == 0 || calls > 0, "{rows:x?}");
+    }
+    assert!(rows[2].1[0] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
+    let kept = rows[6].0 - rows[0].0;
+    assert!(kept <= 512 << 10, "the break is back down: {rows:x?}");
+    assert!(traced.stdout().contains(&format!("\n{kept} bytes stay")), "{}", traced.stdout());
+    // The break moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
+    assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
+    assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
+    // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
+    let calls: i64 = rows.iter().map(|(_, numbers)| numbers[1]).sum();
+    assert_eq!(traced.named("brk").len(), calls as usize + 1 + rows.len());
+}
+
+#[test]
+fn they_report_when_the_kernel_refuses() {
+    for program in [BUMP, FREE_LIST, MALLOC] {
+        // The least limit that the program itself fits into leaves no room for what it allocates.
+        let mut outputs = (0..1024)
+            .step_by(4)
+            .map(|limit| run(Command::new("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program])));
+        let output = outputs.find(|output| status(output) >= 0).unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "), "{stderr}");
+        assert_eq!(status(&output), EX_SOFTWARE, "{stderr}");
+    }
+}
+
+#[test]
+fn a_program_of_ones_own_reports_when_there_is_no_more_memory() {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    // `--bin`, since the others have no global allocator.
+    let programs = build(profile, &["--features=malloc", "--bin=out-of-memory", "--config", BOOTSTRAP]);
+    let output = run(&mut Command::new(programs.join("out-of-memory")));
     let message = format!("memory allocation of {} bytes failed\n", 1_u64 << 60);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.starts_with("out-of-memory: panicked at ") && stderr.ends_with(&message), "{stderr}");
     assert_eq!(status(&output), EX_SOFTWARE);
-}
-
-/// What `malloc` prints, in the same words as `lines`, as the breaks and the numbers of calls. Checks that the numbers
-/// agree with each other.
-#[track_caller]
-fn table(lines: &[&str]) -> Vec<(i64, usize)> {
-    let rows = lines[1..8].iter().map(|line| {
-        let mut words = line.split_whitespace().rev();
-        let (calls, moved) = (words.next().unwrap(), words.next().unwrap());
-        (hex(words.next().unwrap()) as i64, moved.parse::<i64>().unwrap(), calls.parse().unwrap())
-    });
-    let rows: Vec<(i64, i64, usize)> = rows.collect();
-    for two in rows.windows(2) {
-        assert_eq!(two[1].0 - two[0].0, two[1].1, "{lines:#?}");
-        assert!(two[1].1 == 0 || two[1].2 > 0, "{lines:#?}");
-    }
-    assert!(rows[2].1 >= 8_000_000, "a million numbers of eight bytes: {lines:#?}");
-    let kept = rows[6].0 - rows[0].0;
-    assert!(kept <= RESERVE, "the break is back down: {lines:#?}");
-    assert!(lines[9].starts_with(&format!("{kept} bytes stay")), "{lines:#?}");
-    rows.iter().map(|(end, _, calls)| (*end, *calls)).collect()
-}
-
-#[test]
-fn moves_the_break_up_and_down_again() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let traced = strace(env!("CARGO_BIN_EXE_malloc"), &[], |_| {});
-    assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
-    let lines: Vec<_> = traced.stdout().lines().collect();
-    let rows = table(&lines);
-    assert_shown(&lines);
-    let shown: Vec<_> = include_str!("../README.md").lines().skip_while(|line| !line.ends_with(" calls")).collect();
-    table(&shown);
-
-    // For memory, nothing but brk, and advice about what it got.
-    let expected = ["brk", "madvise", "write", "exit"];
-    assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
-    // It moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
-    assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
-    assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
-    // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
-    let calls: usize = rows.iter().map(|(_, calls)| calls).sum();
-    assert_eq!(traced.named("brk").len(), calls + 1 + rows.len());
-    // And the same breaks.
-    let asked = traced.named("brk").into_iter().filter(|call| call.address(0) == 0);
-    let seen: Vec<_> = asked.map(|call| call.returned() as i64).collect();
-    assert!(rows.iter().all(|(end, _)| seen.contains(end)), "{lines:#?}");
 }

@@ -1,14 +1,17 @@
-//! The work, the same for each allocator.
+//! The work of the benchmark, which is the same for each allocator, and what the tests do to the break.
 
 use fastrand::Rng;
+use program_break::{current_break, move_break};
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::with_exposed_provenance_mut;
 use std::time::Instant;
 
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
 /// the heap's memory above what it has left, it would take that away.
 ///
-/// A program calls it by the macro of the same name.
+/// A program calls it by [`first`].
 pub extern "C" fn keep_glibc_off_the_break() {
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
@@ -17,14 +20,48 @@ pub extern "C" fn keep_glibc_off_the_break() {
     }
 }
 
-/// Makes a program call the function of this name before there is a heap: by an entry in its `.init_array`.
+/// What a test calls by [`first`]. If the test hangs, it ends by `SIGALRM`.
+pub extern "C" fn before_a_test() {
+    keep_glibc_off_the_break();
+    // SAFETY: the call only sets a timer.
+    unsafe { libc::alarm(300) };
+}
+
+/// Makes a program call a function before there is a heap: by an entry in its `.init_array`.
 #[macro_export]
-macro_rules! keep_glibc_off_the_break {
-    () => {
+macro_rules! first {
+    ($function:ident) => {
         #[used]
         #[unsafe(link_section = ".init_array")]
-        static FIRST: extern "C" fn() = $crate::keep_glibc_off_the_break;
+        static FIRST: extern "C" fn() = $crate::$function;
     };
+}
+
+/// Takes so many bytes above the break, beside all allocators, and fills them with 9.
+pub fn others_take(bytes: usize) -> &'static [u8] {
+    let start = current_break().expect("a break");
+    // SAFETY: the break moves up, and nobody else has what lies below it.
+    unsafe {
+        move_break(start.wrapping_add(bytes)).expect("memory");
+        start.write_bytes(9, bytes);
+        std::slice::from_raw_parts(start, bytes)
+    }
+}
+
+/// Does something while the break can move up by so many bytes, rounded up to 64 KiB, and no further: another mapping
+/// is in the way.
+pub fn with_room<T>(bytes: usize, action: impl FnOnce() -> T) -> T {
+    // The kernel leaves a page below the mapping free. This is the largest size of a page.
+    const PAGE: usize = 64 << 10;
+    let end = current_break().expect("a break").addr() + bytes;
+    let obstacle = with_exposed_provenance_mut(end.next_multiple_of(PAGE) + PAGE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: nothing else is there.
+    assert_eq!(unsafe { libc::mmap(obstacle, PAGE, libc::PROT_NONE, flags, -1, 0) }, obstacle);
+    let result = catch_unwind(AssertUnwindSafe(action));
+    // SAFETY: nobody uses it.
+    assert_eq!(unsafe { libc::munmap(obstacle, PAGE) }, 0);
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn boxes(count: usize, order: impl FnOnce(&mut Vec<u32>)) {
@@ -51,7 +88,6 @@ fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
 fn work(case: &str, count: usize) {
     let mut random = Rng::with_seed(0x5eed);
     match case {
-        "nothing" => {}
         "vec" => {
             let mut numbers = Vec::new();
             for n in 0..count as u64 {
@@ -93,16 +129,16 @@ fn work(case: &str, count: usize) {
 pub fn main() {
     let args: Vec<_> = std::env::args().collect();
     let (case, count) = (args[1].clone(), args[2].parse().expect("COUNT"));
-    let before = resident();
+    let before = memory("VmHWM:");
     let start = Instant::now();
     work(&case, count);
     let seconds = start.elapsed().as_secs_f64();
-    println!("{seconds} {}", resident() - before);
+    println!("{seconds} {}", memory("VmHWM:") - before);
 }
 
-/// The most memory that was resident so far, in KiB (`VmHWM` in man 5 proc_pid_status).
-fn resident() -> u64 {
+/// How many KiB are resident now (`VmRSS:`), or were at most so far (`VmHWM:`, man 5 proc_pid_status).
+pub fn memory(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect(what);
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

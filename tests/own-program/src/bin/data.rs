@@ -6,17 +6,14 @@ use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 program_break::entry!(main);
 
-#[repr(align(64))]
-struct Line(AtomicI32);
-
 #[repr(align(8192))]
 struct Pages(AtomicI32);
 
-static COUNT: Line = Line(AtomicI32::new(41));
+static COUNT: AtomicI32 = AtomicI32::new(41);
 static ZERO: Pages = Pages(AtomicI32::new(0));
 
 fn main() -> Result<(), program_break::Error> {
     ZERO.0.fetch_add(1, Relaxed);
-    COUNT.0.fetch_add(ZERO.0.load(Relaxed), Relaxed);
-    program_break::exit(COUNT.0.load(Relaxed))
+    COUNT.fetch_add(ZERO.0.load(Relaxed), Relaxed);
+    program_break::exit(COUNT.load(Relaxed))
 }

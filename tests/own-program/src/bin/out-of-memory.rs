@@ -1,10 +1,8 @@
-//! Asks for more than any kernel has, first in a way that can fail.
+//! Asks for more than any kernel has, first in a way that can fail. `format!` calls code of `alloc` that could unwind.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
-
-use alloc::vec::Vec;
 
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
@@ -12,8 +10,9 @@ static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 program_break::entry!(main);
 
 fn main() -> Result<(), program_break::Error> {
-    let mut bytes = Vec::<u8>::new();
-    assert!(bytes.try_reserve_exact(1 << 60).is_err());
-    bytes.reserve_exact(1 << 60);
-    program_break::exit(bytes[0].into())
+    let mut text = alloc::format!("{:p}", program_break::current_break()?);
+    text.clear();
+    assert!(text.try_reserve_exact(1 << 60).is_err());
+    text.reserve_exact(1 << 60);
+    program_break::exit(text.len() as i32)
 }

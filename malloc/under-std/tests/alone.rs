@@ -1,0 +1,293 @@
+//! The heap alone on the break: how often it moves it, and how far, on days that are hard on a heap.
+
+use program_break::{current_break, move_break};
+use program_break_malloc::{Heap, NoLock};
+use std::alloc::{GlobalAlloc, Layout};
+use std::cmp::max;
+use std::ops::Range;
+use std::ptr::with_exposed_provenance_mut;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use under_std::{memory, others_take, with_room};
+
+under_std::first!(before_a_test);
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// A heap, while no other test has one.
+struct Alone {
+    heap: Heap<NoLock>,
+    start: usize,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A block for so many bytes.
+fn bytes(size: usize) -> Layout {
+    Layout::from_size_align(size, 1).expect("a size")
+}
+
+fn now() -> usize {
+    current_break().unwrap().addr()
+}
+
+impl Alone {
+    fn new() -> Alone {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: only the thread of this test has it.
+        Alone { heap: unsafe { Heap::without_lock() }, start: now(), _turn: turn }
+    }
+
+    /// How many bytes the break has moved up.
+    fn size(&self) -> usize {
+        now() - self.start
+    }
+
+    fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the size isn't 0.
+        unsafe { self.heap.alloc(layout) }
+    }
+
+    fn free(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block is from there.
+        unsafe { self.heap.dealloc(block, layout) }
+    }
+
+    fn realloc(&self, block: *mut u8, old: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the block is from there.
+        unsafe { self.heap.realloc(block, old, size) }
+    }
+
+    /// How many calls of `brk` some steps take.
+    fn calls(&self, mut steps: impl FnMut()) -> usize {
+        let before = self.heap.calls();
+        steps();
+        self.heap.calls() - before
+    }
+}
+
+/// Does something that must not touch the memory from `start` to `end`, as far as there are whole pages in it.
+fn untouched(start: *mut u8, end: *mut u8, action: impl FnOnce()) {
+    // SAFETY: the call only reads a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let start = start.addr().next_multiple_of(page);
+    let size = (end.addr() / page * page).saturating_sub(start);
+    let protect = |rights| {
+        // SAFETY: the memory isn't in use.
+        assert_eq!(unsafe { libc::mprotect(with_exposed_provenance_mut(start), size, rights) }, 0);
+    };
+    protect(libc::PROT_NONE);
+    action();
+    protect(libc::PROT_READ | libc::PROT_WRITE);
+}
+
+/// One block grows in small steps while small ones are made: the peak is not many times what is in use.
+#[test]
+fn a_block_that_grows_among_small_ones_leaves_no_holes() {
+    let heap = Alone::new();
+    let (mut size, mut peak) = (64 * KIB, 0);
+    let mut block = heap.alloc(bytes(size));
+    for _ in 0..255 {
+        block = heap.realloc(block, bytes(size), size + 64 * KIB);
+        size += 64 * KIB;
+        for _ in 0..1400 {
+            assert!(!heap.alloc(bytes(48)).is_null());
+        }
+        peak = max(peak, heap.size());
+    }
+    let in_use = size + 255 * 1400 * 48;
+    assert!(peak < 3 * in_use, "{peak} for {in_use}");
+}
+
+/// A large block, or many small ones at a time, on heaps of many sizes.
+#[test]
+fn the_same_blocks_over_and_over_take_few_calls() {
+    let large = [100 * KIB, 300 * KIB, 1_000_000, 1_200_000, 5 * MIB, 32 * MIB].map(|size| (size, 1));
+    for (size, count) in large.into_iter().chain([(100, 1), (100, 1000), (100, 20_000)]) {
+        for (below, newest_first) in (0..=9 * MIB).step_by(MIB).zip([false, true].into_iter().cycle()) {
+            let heap = Alone::new();
+            heap.alloc(bytes(below + 2000));
+            let mut blocks = Vec::with_capacity(count);
+            let calls = heap.calls(|| {
+                for _ in 0..max(10, 3000 / count) {
+                    blocks.extend((0..count).map(|_| heap.alloc(bytes(size))));
+                    if newest_first {
+                        blocks.reverse();
+                    }
+                    blocks.drain(..).for_each(|block| heap.free(block, bytes(size)));
+                }
+            });
+            assert!(calls <= 40, "{calls} calls for {count} blocks of {size} bytes above {below}");
+        }
+    }
+}
+
+/// A block that has room in what is free is found, even where there are many that are a little too small.
+#[test]
+fn finds_a_free_block_that_is_large_enough() {
+    for align in [1, 4096, 64 * KIB] {
+        let heap = Alone::new();
+        let wanted = Layout::from_size_align(900_000, align).expect("an alignment");
+        let room = heap.alloc(wanted);
+        let gaps: Vec<_> = (1..100).map(|n| (heap.alloc(bytes(2000)), heap.alloc(bytes(900_000 - 32 * n)))).collect();
+        heap.alloc(bytes(2000));
+        with_room(0, || {
+            // Nothing is left at the top.
+            while !heap.alloc(bytes(2000)).is_null() {}
+            heap.free(room, wanted);
+            for (n, (_, gap)) in (1..).zip(gaps) {
+                heap.free(gap, bytes(900_000 - 32 * n));
+            }
+            assert_eq!(heap.alloc(wanted), room, "aligned to {align}");
+        });
+    }
+}
+
+/// A small block is had as long as there is any room for it.
+#[test]
+fn finds_room_for_small_blocks_to_the_last() {
+    let heap = Alone::new();
+    let gaps: Vec<_> = (0..100).map(|_| (heap.alloc(bytes(2000)), heap.alloc(bytes(64_000)))).collect();
+    let in_runs: Vec<_> = (0..1000).map(|_| heap.alloc(bytes(1000))).collect();
+    let fill = |layout: Layout| -> Vec<_> {
+        std::iter::repeat_with(|| heap.alloc(layout)).take_while(|block| !block.is_null()).collect()
+    };
+    with_room(0, || {
+        for size in [100_000, 1100, 16] {
+            fill(bytes(size));
+        }
+        gaps.iter().for_each(|(_, gap)| heap.free(*gap, bytes(64_000)));
+        // Each takes less than five times as much there.
+        for (size, align) in [(16, 1), (16, 16), (512, 512)] {
+            let layout = Layout::from_size_align(size, align).expect("valid");
+            let blocks = fill(layout);
+            assert!(blocks.len() >= 100 * 64_000 / size / 5, "{} of {layout:?}", blocks.len());
+            assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{layout:?}");
+            blocks.iter().for_each(|block| heap.free(*block, layout));
+        }
+        // Where all else is full, the blocks in runs of larger ones are left.
+        fill(bytes(16));
+        let freed = in_runs.iter().enumerate().filter(|(n, _)| n % 5 > 0);
+        freed.for_each(|(_, block)| heap.free(*block, bytes(1000)));
+        let blocks = fill(bytes(16));
+        assert!(blocks.len() >= 800, "{}", blocks.len());
+        blocks.iter().for_each(|block| heap.free(*block, bytes(16)));
+    });
+}
+
+/// A block is freed without a look at those that are free, in a debug build, too.
+#[test]
+fn frees_a_block_without_a_search() {
+    let heap = Alone::new();
+    let blocks: Vec<_> = (0..3000).map(|_| heap.alloc(bytes(16))).collect();
+    let free = |range: Range<usize>| blocks[range].iter().for_each(|block| heap.free(*block, bytes(16)));
+    free(600..2400);
+    // What is freed next has links to these.
+    free(0..300);
+    untouched(blocks[600], blocks[2400], || free(300..500));
+}
+
+/// Many gaps are as large as a run, but have no room for one at a multiple of 64 KiB. A search for a run doesn't touch
+/// them.
+#[test]
+fn finds_room_for_a_run_without_a_search() {
+    let heap = Alone::new();
+    let (aligned, gap) = (Layout::from_size_align(2000, 64 * KIB).expect("valid"), bytes(100_000));
+    let gaps = (0..100).map(|_| (heap.alloc(aligned), heap.alloc(gap), heap.alloc(bytes(20_000))));
+    let gaps: Vec<_> = gaps.collect();
+    // The first ones and the last ones are freed last, since what is freed next has links to those.
+    for n in (3..97).chain([0, 1, 2, 97, 98, 99]) {
+        heap.free(gaps[n].1, gap);
+    }
+    untouched(gaps[3].1, gaps[96].1, || {
+        let blocks: Vec<_> = (0..100_000).map(|_| heap.alloc(bytes(100))).collect();
+        blocks.iter().for_each(|block| heap.free(*block, bytes(100)));
+    });
+}
+
+/// The break comes down, though others have had memory above it for some time. What others have is left alone.
+#[test]
+fn gives_memory_back_when_others_above_have_gone() {
+    let heap = Alone::new();
+    let block = heap.alloc(bytes(51 * MIB));
+    let others = others_take(5000).as_ptr_range();
+    heap.free(block, bytes(51 * MIB));
+    assert_eq!(now(), others.end.addr());
+    let again = || {
+        let block = heap.alloc(bytes(2000));
+        assert!(block.addr() < others.start.addr(), "what is free below others is used");
+        heap.free(block, bytes(2000));
+    };
+    assert!(heap.calls(|| (0..100_000).for_each(|_| again())) <= 40);
+    // SAFETY: the break moves down to where it was, and nothing above is used.
+    unsafe { move_break(others.start.cast_mut()) }.expect("down");
+    (0..100_000).for_each(|_| again());
+    assert!(heap.size() < MIB, "{}", heap.size());
+
+    // There is free memory on both sides of what others have.
+    heap.free(heap.alloc(bytes(20 * MIB)), bytes(20 * MIB));
+    let others = others_take(5000);
+    let above = heap.alloc(bytes(40 * MIB));
+    assert!(above.addr() >= others.as_ptr_range().end.addr());
+    // SAFETY: the block has so many bytes.
+    unsafe { above.write_bytes(7, 40 * MIB) };
+    assert!(heap.alloc(bytes(20 * MIB)).addr() < others.as_ptr().addr());
+    heap.free(above, bytes(40 * MIB));
+    assert!(others.iter().all(|&byte| byte == 9) && now() >= others.as_ptr_range().end.addr());
+}
+
+/// What is free is used before what is at the top. The break comes down, whatever is freed last, and whatever is left
+/// below.
+#[test]
+fn uses_memory_again_and_gives_it_back() {
+    let heap = Alone::new();
+    heap.alloc(bytes(48));
+    let large = heap.alloc(bytes(8 * MIB));
+    let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(bytes(48))).collect();
+    let before = now();
+    // Blocks in full runs.
+    small.iter().step_by(2).for_each(|block| heap.free(*block, bytes(48)));
+    small.iter_mut().step_by(2).for_each(|block| *block = heap.alloc(bytes(48)));
+    assert_eq!(now(), before);
+    heap.free(large, bytes(8 * MIB));
+    // There is more room at the top.
+    let top = heap.alloc(bytes(MIB));
+    assert!(top <= large);
+    heap.free(top, bytes(MIB));
+    small.iter().rev().for_each(|block| heap.free(*block, bytes(48)));
+    assert!(heap.size() <= 512 * KIB, "{}", heap.size());
+}
+
+/// A block at the top grows where it is. When the kernel has little left, the heap takes no more than it needs.
+#[test]
+fn takes_what_the_kernel_has() {
+    let heap = Alone::new();
+    let block = heap.alloc(bytes(200 * MIB));
+    assert_eq!(heap.realloc(block, bytes(200 * MIB), 300 * MIB), block);
+    with_room(0, || while !heap.alloc(bytes(MIB)).is_null() {});
+    with_room(4 * MIB, || {
+        assert!(heap.alloc(bytes(8 * MIB)).is_null());
+        assert!(!heap.alloc(bytes(4 * MIB)).is_null());
+    });
+}
+
+/// Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new. But what is
+/// new is not touched to zero it.
+#[test]
+fn zeroes_what_is_not_new() {
+    let heap = Alone::new();
+    let left = others_take(4096).as_ptr().cast_mut().wrapping_add(8);
+    // SAFETY: what is above is not used again.
+    unsafe { move_break(left) }.expect("down");
+    // Without huge pages, one touch maps no more than a page.
+    // SAFETY: the call doesn't change what is in the memory.
+    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+    for size in [2500, 32 * MIB] {
+        let before = memory("VmRSS:");
+        // SAFETY: the size isn't 0.
+        let block = unsafe { heap.heap.alloc_zeroed(bytes(size)) };
+        assert!(memory("VmRSS:") < before + 4 * KIB as u64);
+        // SAFETY: the block has so many bytes.
+        assert!(unsafe { std::slice::from_raw_parts(block, size) }.iter().all(|byte| *byte == 0));
+    }
+}

@@ -1,0 +1,100 @@
+//! What any program may do with its global allocator, and what it may count on.
+
+use proptest::prelude::*;
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::hint::black_box;
+use std::slice::from_raw_parts_mut;
+
+/// A block, and the byte that fills it.
+pub struct Block {
+    pub start: *mut u8,
+    layout: Layout,
+    fill: u8,
+}
+
+// SAFETY: the allocator is for all threads that there are.
+unsafe impl Send for Block {}
+
+impl Block {
+    pub fn new(layout: Layout, fill: u8, zeroed: bool) -> Block {
+        // The compiler knows what these functions promise, and would leave the checks out.
+        // SAFETY: the size isn't 0.
+        let start = black_box(unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } });
+        assert!(!start.is_null(), "{layout:?}");
+        let mut block = Block { start, layout, fill };
+        assert!(!zeroed || block.bytes().iter().all(|&byte| byte == 0), "{layout:?} is not zeroed");
+        block.fill(fill);
+        block
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the block is this one's alone, and initialised.
+        unsafe { from_raw_parts_mut(self.start, self.layout.size()) }
+    }
+
+    pub fn fill(&mut self, fill: u8) {
+        assert!(self.start.addr().is_multiple_of(self.layout.align()), "{:?} at {:p}", self.layout, self.start);
+        self.fill = fill;
+        self.bytes().fill(fill);
+    }
+
+    fn check(&mut self, size: usize) {
+        let fill = self.fill;
+        assert!(self.bytes()[..size].iter().all(|&byte| byte == fill), "{:?} has other bytes", self.layout);
+    }
+
+    pub fn resize(&mut self, size: usize) {
+        // SAFETY: the block is from there, with this layout, and the size isn't 0.
+        self.start = black_box(unsafe { realloc(self.start, self.layout, size) });
+        assert!(!self.start.is_null());
+        let kept = size.min(self.layout.size());
+        self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
+        self.check(kept);
+        self.fill(self.fill);
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check(self.layout.size());
+        }
+        // SAFETY: the block is from there, with this layout.
+        unsafe { dealloc(self.start, self.layout) }
+    }
+}
+
+/// Up to `most` steps: what is done, with which block, and the size and the alignment (as a power of two) for it.
+pub fn steps(most: usize) -> impl Strategy<Value = Vec<(u8, usize, usize, u32)>> {
+    // Mostly small, and now and then as much as a MiB.
+    let size = (0..=20_u32, any::<usize>()).prop_map(|(bits, random)| 1 + random % (1 << bits));
+    let align = prop_oneof![20 => 0..=13_u32, 1 => 14..=21_u32];
+    prop::collection::vec((0..20_u8, any::<usize>(), size, align), 1..most)
+}
+
+/// Does the steps, and returns the blocks that are left. All blocks are there at the same time, each filled with its
+/// own number: so if two overlap, or the allocator notes something in one of them, it is seen.
+pub fn run(steps: &[(u8, usize, usize, u32)]) -> Vec<Block> {
+    let mut blocks: Vec<Block> = vec![];
+    for (n, &(what, which, size, align)) in steps.iter().enumerate() {
+        let which = which % blocks.len().max(1);
+        match what {
+            0..9 => blocks.push(Block::new(Layout::from_size_align(size, 1 << align).unwrap(), n as u8, what < 4)),
+            _ if blocks.is_empty() => {}
+            9..13 => blocks[which].resize(size),
+            _ => drop(blocks.swap_remove(which)),
+        }
+    }
+    blocks
+}
+
+/// Asks for what no kernel has. It is refused, and a block that can't grow to that stays as it is.
+pub fn ask_for_too_much() {
+    for align in [1, 16, 4096, 1 << 30, 1 << 62] {
+        let most = Layout::from_size_align((1 << 63) - align, align).unwrap();
+        let block = Block::new(Layout::from_size_align(10, align.min(4096)).unwrap(), 1, false);
+        // SAFETY: the sizes aren't 0, and the block is from there, with this layout.
+        let blocks = unsafe { [alloc(most), alloc_zeroed(most), realloc(block.start, block.layout, most.size())] };
+        assert!(black_box(blocks).iter().all(|block| block.is_null()), "{most:?}");
+    }
+}

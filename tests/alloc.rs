@@ -2,52 +2,31 @@
 
 use common::*;
 use nix::libc;
-use nix::sys::{ptrace, resource, signal};
-use std::io::{Read, Seek};
-use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use nix::sys::ptrace;
+use std::process::{Command, Stdio};
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
-/// Runs `alloc`. `set_up` is called in the new process, before it becomes `alloc`.
-fn run_after(set_up: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Output {
-    let mut command = Command::new(ALLOC);
-    // SAFETY: this runs between fork and exec, and the callers make only system calls.
-    unsafe {
-        command.pre_exec(set_up);
-    }
-    run(&mut command)
-}
-
-/// Asserts that the last call of `brk` moves the break to where the first one found it.
-#[track_caller]
-fn assert_freed(traced: &Strace) {
-    let brk = traced.named("brk");
-    assert_eq!(brk.last().unwrap().address(0), brk[0].returned(), "the break is not back: {brk:?}");
-}
-
 #[test]
 fn makes_these_system_calls_and_no_others() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     for random in [true, false] {
         if !random && lacks(Need::FixedAddresses) {
             continue;
         }
         let traced = strace(ALLOC, &["-e", "raw=write"], |command| randomised(command, random));
         let start = traced.calls[0].returned();
-        let hex = |address: u64| format!("{address:#x}");
+        let end = start + 4;
         let expected = [
-            ("brk", vec!["NULL".to_string()], hex(start)),
-            ("brk", vec![hex(start + 4)], hex(start + 4)),
-            ("write", vec!["0x1".to_string(), hex(start), "0x3".to_string()], "0x3".to_string()),
-            ("brk", vec![hex(start)], hex(start)),
-            ("exit", vec!["0".to_string()], "?".to_string()),
+            format!("brk(NULL) = {start:#x}"),
+            format!("brk({end:#x}) = {end:#x}"),
+            format!("write(0x1, {start:#x}, 0x3) = 0x3"),
+            format!("brk({start:#x}) = {start:#x}"),
+            "exit(0) = ?".to_string(),
         ];
-        let expected = expected.map(|(name, args, result)| Call { name: name.to_string(), args, result });
-        assert_eq!(traced.calls, expected, "randomised: {random}");
+        let calls =
+            traced.calls.iter().map(|Call { name, args, result }| format!("{name}({}) = {result}", args.join(", ")));
+        assert_eq!(calls.collect::<Vec<_>>(), expected, "randomised: {random}");
         assert_ended(&traced.output, "HI\n", "", 0);
     }
 }
@@ -61,30 +40,21 @@ fn stepped() -> Ptraced {
 
 #[test]
 fn stores_four_bytes() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     let program = stepped();
-    let mut got = program.to_call_of(libc::SYS_brk).unwrap();
-    while got[0] == 0 {
-        got = program.to_call_of(libc::SYS_brk).unwrap();
-    }
+    program.to_call_of(libc::SYS_brk).unwrap();
+    let [end, ..] = program.to_call_of(libc::SYS_brk).unwrap();
     // Once the memory is there, it is filled with something other than the kernel's zeroes.
     assert_eq!(program.to_system_call(), None);
-    let start = (got[0] - 4) as ptrace::AddressType;
-    ptrace::write(program.0, start, -1).unwrap();
-    let write = program.to_call_of(libc::SYS_write).unwrap();
-    assert_eq!(write[1], got[0] - 4);
-    assert_eq!(program.peek(write[1]), *b"HI\n\0\xff\xff\xff\xff", "four bytes, and no more");
-    assert!(program.to_call_of(libc::SYS_exit).is_some());
+    ptrace::write(program.0, (end - 4) as ptrace::AddressType, -1).unwrap();
+    program.to_call_of(libc::SYS_write).unwrap();
+    assert_eq!(program.peek(end - 4), *b"HI\n\0\xff\xff\xff\xff", "four bytes, and no more");
 }
 
 #[test]
 #[cfg(target_arch = "x86_64")] // whose registers it reads
 fn keeps_the_stack_aligned() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     let program = stepped();
     let mut calls = 0;
     loop {
@@ -104,181 +74,61 @@ fn keeps_the_stack_aligned() {
 }
 
 #[test]
-fn reports_when_the_break_does_not_move_up() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    // The second call, which allocates, fails. No memory was allocated, so none is freed.
-    for inject in ["when=2", "when=2+"] {
-        let traced = strace(ALLOC, &["-e", &format!("inject=brk:error=ENOMEM:{inject}")], |_| {});
-        assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
-        assert_eq!(traced.named("brk").len(), 2, "{:?}", traced.calls);
-    }
-    // The first result is an error number, from the least to the greatest. Only the message and the exit follow.
-    for error in ["EPERM", "ESRCH", "EIO", "ENOSYS", "4095"] {
-        let traced = strace(ALLOC, &["-e", &format!("inject=brk:error={error}:when=1")], |_| {});
-        assert_ended(&traced.output, "", "alloc: brk: refused\n", EX_OSERR);
-        assert_eq!(traced.named("brk").len(), 1, "{:?}", traced.calls);
-    }
-    // The kernel itself refuses.
-    let no_data = || Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?);
-    assert_ended(&run_after(no_data), "", "alloc: brk: refused\n", EX_OSERR);
-}
-
-#[test]
-fn reports_when_the_break_does_not_move_down() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let traced = strace(ALLOC, &["-e", "inject=brk:error=ENOMEM:when=3"], |_| {});
-    assert_ended(&traced.output, "HI\n", "alloc: brk: refused\n", EX_OSERR);
-}
-
-#[test]
-fn reports_every_error_of_write_by_its_number() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    for error in [1, 5, 9, 11, 12, 22, 27, 28, 32, 89, 122, 133, 1000, 4095] {
-        let traced = strace(ALLOC, &["-e", &format!("inject=write:error={error}:when=1")], |_| {});
-        assert_ended(&traced.output, "", &format!("alloc: write: errno {error}\n"), EX_IOERR);
-        assert_freed(&traced);
+fn reports_the_first_failure_and_frees() {
+    needs!(Ptrace);
+    // What strace does to the calls; what is printed; how many calls of brk there are, and of write to standard output;
+    // and the end.
+    for (faults, stdout, breaks, writes, stderr, expected) in [
+        // An error in place of the first result, however near to 0 or to the top it is. No other call follows but the
+        // message and the exit.
+        (&["brk:error=EPERM:when=1"][..], "", 1, 0, "alloc: brk: refused\n", EX_OSERR),
+        (&["brk:error=4095:when=1"], "", 1, 0, "alloc: brk: refused\n", EX_OSERR),
+        // No memory was allocated, so none is freed.
+        (&["brk:error=ENOMEM:when=2+"], "", 2, 0, "alloc: brk: refused\n", EX_OSERR),
+        (&["brk:error=ENOMEM:when=3"], "HI\n", 3, 1, "alloc: brk: refused\n", EX_OSERR),
+        (&["write:error=1:when=1"], "", 3, 1, "alloc: write: errno 1\n", EX_IOERR),
+        (&["write:error=11:when=1"], "", 3, 1, "alloc: write: errno 11\n", EX_IOERR),
+        (&["write:error=133:when=1"], "", 3, 1, "alloc: write: errno 133\n", EX_IOERR),
+        (&["write:error=1000:when=1"], "", 3, 1, "alloc: write: errno 1000\n", EX_IOERR),
+        (&["write:error=4095:when=1"], "", 3, 1, "alloc: write: errno 4095\n", EX_IOERR),
+        (&["write:error=ENOSPC:when=1", "brk:error=ENOMEM:when=3"], "", 3, 1, "alloc: write: errno 28\n", EX_IOERR),
+        // A part was taken, by strace. What comes out is the rest.
+        (&["write:retval=1:when=1"], "I\n", 3, 2, "", 0),
+        (&["write:retval=2:when=1"], "\n", 3, 2, "", 0),
+        (&["write:error=EINTR:when=1..3"], "HI\n", 3, 4, "", 0),
+        // A result of 0 could go on for ever: on standard output, and then on standard error, too.
+        (&["write:retval=0:when=1"], "", 3, 1, "alloc: write: errno 28\n", EX_IOERR),
+        (&["write:retval=0"], "", 3, 1, "", EX_IOERR),
+    ] {
+        let options: Vec<_> = faults.iter().map(|fault| format!("-einject={fault}")).collect();
+        let traced = strace(ALLOC, &options.iter().map(String::as_str).collect::<Vec<_>>(), |_| {});
+        assert_ended(&traced.output, stdout, stderr, expected);
+        let brk = traced.named("brk");
+        let printing = traced.named("write").into_iter().filter(|call| call.args[0] == "1").count();
+        assert_eq!((brk.len(), printing), (breaks, writes), "{faults:?}: {:?}", traced.calls);
+        assert!(breaks < 3 || brk[2].address(0) == brk[0].returned(), "the break isn't moved back: {brk:?}");
     }
 }
 
 #[test]
-fn reports_the_first_when_write_and_the_free_fail() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let inject = ["-e", "inject=write:error=ENOSPC:when=1", "-e", "inject=brk:error=ENOMEM:when=3"];
-    let traced = strace(ALLOC, &inject, |_| {});
-    assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
-}
-
-#[test]
-fn ends_by_sigpipe_when_the_reader_is_gone() {
-    for ignored in [false, true] {
-        let action = if ignored { signal::SigHandler::SigIgn } else { signal::SigHandler::SigDfl };
-        let output = run_after(move || {
-            // The pipe is made in the new process, since another test's child could inherit a reader made in this one.
-            let (_reader, writer) = nix::unistd::pipe()?;
-            // SAFETY: neither action runs code.
-            unsafe { signal::signal(signal::Signal::SIGPIPE, action)? };
-            // SAFETY: `writer` is open; descriptor 1 is this process's own.
-            nix::errno::Errno::result(unsafe { libc::dup2(writer.as_raw_fd(), 1) })?;
-            Ok(())
-        });
-        if ignored {
-            assert_ended(&output, "", "alloc: write: errno 32\n", EX_IOERR);
-        } else {
-            assert_ended(&output, "", "", -(signal::Signal::SIGPIPE as i32));
-        }
+fn ends_with_the_same_status_when_standard_error_is_closed() {
+    for (limit, redirection, stderr, expected) in [
+        ("ulimit -d 0", "", "alloc: brk: refused\n", EX_OSERR),
+        ("ulimit -d 0", "2>&-", "", EX_OSERR),
+        (":", ">&-", "alloc: write: errno 9\n", EX_IOERR),
+        (":", ">&- 2>&-", "", EX_IOERR),
+    ] {
+        let line = format!("{limit}; exec \"$0\" {redirection}");
+        assert_ended(&run(Command::new("sh").args(["-c", &line, ALLOC])), "", stderr, expected);
     }
 }
 
 #[test]
-fn writes_the_rest_when_a_part_was_taken() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    for taken in [1, 2] {
-        let inject = format!("inject=write:retval={taken}:when=1");
-        let traced = strace(ALLOC, &["-e", "raw=write", "-e", &inject], |_| {});
-        // strace keeps the first call from the kernel, so what comes out is the rest.
-        assert_ended(&traced.output, &"HI\n"[taken..], "", 0);
-        let write = traced.named("write");
-        assert_eq!(write[1].address(1), write[0].address(1) + taken as u64);
-        assert_freed(&traced);
-    }
-    // The kernel itself takes a part: this file may not grow past two bytes.
-    let mut file = tempfile::tempfile().unwrap();
-    let fd = file.as_raw_fd();
-    let output = run_after(move || {
-        // SAFETY: SIG_IGN runs no code.
-        unsafe { signal::signal(signal::Signal::SIGXFSZ, signal::SigHandler::SigIgn)? };
-        resource::setrlimit(resource::Resource::RLIMIT_FSIZE, 2, 2)?;
-        // SAFETY: `fd` is open; descriptor 1 is this process's own.
-        nix::errno::Errno::result(unsafe { libc::dup2(fd, 1) })?;
-        Ok(())
-    });
-    assert_ended(&output, "", "alloc: write: errno 27\n", EX_IOERR);
-    let mut written = String::new();
-    file.rewind().unwrap();
-    file.read_to_string(&mut written).unwrap();
-    assert_eq!(written, "HI");
-}
-
-#[test]
-fn writes_again_after_an_interruption() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let traced = strace(ALLOC, &["-e", "inject=write:error=EINTR:when=1..3"], |_| {});
-    assert_ended(&traced.output, "HI\n", "", 0);
-    assert_eq!(traced.named("write").len(), 4);
-    assert_freed(&traced);
-}
-
-#[test]
-fn does_not_wait_for_a_write_that_takes_nothing() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let traced = strace(ALLOC, &["-e", "inject=write:retval=0:when=1"], |_| {});
-    assert_ended(&traced.output, "", "alloc: write: errno 28\n", EX_IOERR);
-    assert_freed(&traced);
-    // Here, standard error takes nothing either.
-    let traced = strace(ALLOC, &["-e", "inject=write:retval=0"], |_| {});
-    assert_ended(&traced.output, "", "", EX_IOERR);
-}
-
-#[test]
-fn exits_with_the_same_status_when_standard_error_is_closed() {
-    let output = run_after(|| Ok(nix::unistd::close(1)?));
-    assert_ended(&output, "", "alloc: write: errno 9\n", EX_IOERR);
-    let output = run_after(|| {
-        nix::unistd::close(2)?;
-        Ok(resource::setrlimit(resource::Resource::RLIMIT_DATA, 0, 0)?)
-    });
-    assert_ended(&output, "", "", EX_OSERR);
-    let output = run_after(|| {
-        nix::unistd::close(1)?;
-        Ok(nix::unistd::close(2)?)
-    });
-    assert_ended(&output, "", "", EX_IOERR);
-}
-
-#[test]
-fn runs_without_arguments_and_without_an_environment() {
-    let program = std::ffi::CString::new(ALLOC).unwrap();
-    let output = run_after(move || {
-        let none = [std::ptr::null()];
-        // SAFETY: the path and the two empty lists end with a zero.
-        unsafe { libc::execve(program.as_ptr(), none.as_ptr(), none.as_ptr()) };
-        Err(std::io::Error::last_os_error())
-    });
-    assert_ended(&output, "HI\n", "", 0);
-}
-
-#[test]
-fn runs_with_a_huge_environment() {
+fn runs_with_nothing_and_with_much_on_its_stack() {
+    assert_ended(&run(Command::new(ALLOC).env_clear()), "HI\n", "", 0);
     let mut command = Command::new(ALLOC);
     for n in 0..15 {
         command.env(format!("HUGE_{n}"), "x".repeat(100_000)).arg("y".repeat(10_001 + n));
     }
     assert_ended(&run(&mut command), "HI\n", "", 0);
-}
-
-#[test]
-fn does_so_a_thousand_times_eight_at_a_time() {
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..125 {
-                    assert_ended(&run(&mut Command::new(ALLOC)), "HI\n", "", 0);
-                }
-            });
-        }
-    });
 }

@@ -2,50 +2,23 @@
 
 use common::cargo::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
 use common::*;
-use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection};
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn builds_without_mem_and_runs() {
+fn builds_and_runs_with_mem_and_without() {
     for profile in ["dev", "release"] {
         let programs = build(profile, &[]);
-        assert_ended(&run(&mut Command::new(programs.join("own-program"))), "Hello\n", "", 0);
-
-        let panics = run(&mut Command::new(programs.join("panics")));
-        assert_ended(&panics, "", "panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n", EX_SOFTWARE);
-    }
-}
-
-#[test]
-fn places_data_apart_from_the_text() {
-    for profile in ["dev", "release"] {
-        let programs = build(profile, &[]);
+        let run_from = |programs: &Path, name| run(&mut Command::new(programs.join(name)));
+        assert_ended(&run_from(&programs, "own-program"), "Hello\n", "", 0);
+        let message = "panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n";
+        assert_ended(&run_from(&programs, "panics"), "", message, EX_SOFTWARE);
         for name in ["data", "zeroed"] {
-            let program = programs.join(name);
-            let bytes = std::fs::read(&program).unwrap();
-            let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
-            let pages = segments(&file, PT_LOAD).into_iter();
-            let pages: Vec<_> =
-                pages.map(|(start, size, flags)| (flags, start / 4096, (start + size - 1) / 4096)).collect();
-            assert_eq!(pages.len(), 2, "{name}, {profile}: {pages:x?}");
-            assert_eq!((pages[0].0, pages[1].0), (PF_R | PF_X, PF_R | PF_W), "{name}, {profile}");
-            assert!(pages[0].2 < pages[1].1, "a page that both need, {name}, {profile}: {pages:x?}");
-            for section in file.sections().filter(|section| section.address() > 0) {
-                assert_eq!(section.address() % section.align(), 0, "{name}, {profile}: {:?}", section.name());
-            }
-            assert_ended(&run(&mut Command::new(program)), "", "", 42);
+            assert_loads(&programs.join(name), true, 4096);
+            assert_ended(&run_from(&programs, name), "", "", 42);
         }
-    }
-}
-
-#[test]
-fn has_mem_from_compiler_builtins() {
-    for profile in ["dev", "release"] {
         let programs = build(profile, &["--features=mem", "--config", BOOTSTRAP]);
-        assert_ended(&run(&mut Command::new(programs.join("copies"))), "", "", 42);
+        assert_ended(&run_from(&programs, "copies"), "", "", 42);
     }
 }
 

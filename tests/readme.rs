@@ -64,9 +64,7 @@ fn shows_the_program_itself() {
 #[test]
 #[cfg(debug_assertions)] // as in `make gdb`
 fn shows_a_stop_of_the_tour() {
-    if lacks(Need::Ptrace) || lacks(Need::FixedAddresses) {
-        return;
-    }
+    needs!(Ptrace, FixedAddresses);
     let output = gdb(env!("CARGO_BIN_EXE_alloc"), &["source gdb/tour.py", "tour", "tour"]);
     let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
     let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();

@@ -36,9 +36,7 @@ fn row(table: &str, name: &str) -> Vec<u64> {
 
 #[test]
 fn the_benchmark_prints_the_figures_of_its_page() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
     let args = ["bench", "--locked", "--bench", "startup", "--target-dir", target, "--", "--runs", "1"];
     let table = printed(env!("CARGO"), &args);
@@ -68,9 +66,7 @@ fn the_benchmark_prints_the_figures_of_its_page() {
 
 #[test]
 fn asm_shows_the_instructions_beside_the_articles() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     let listing = printed("make", &["-s", "asm"]);
     if is_the_pages_compiler() {
         assert!(PAGE.contains(&listing), "{listing}");
@@ -86,8 +82,8 @@ fn asm_shows_the_instructions_beside_the_articles() {
 
 #[test]
 fn asm_fails_if_the_program_cannot_be_run() {
-    let mut gdb = Command::new("gdb");
-    let output = run(gdb.args(["-q", "-nx", "-batch-silent", "-x"]).arg(root().join("benches/asm.py")));
+    let script = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/benches/asm.py");
+    let output = run(&mut gdb_command("/dev/null", &[script]));
     assert_eq!(status(&output), 1, "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("asm: "), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("asm: "), "{output:?}");
 }

@@ -5,11 +5,8 @@
 
 use common::cargo::{assert_built, cargo, run_cargo};
 use common::*;
-use object::read::elf::{ElfFile64, FileHeader};
-use object::{Endianness, elf};
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// An architecture, by its name in Rust's target and its name for gcc and qemu.
 struct Target {
@@ -67,10 +64,8 @@ impl Target {
         directory.join(self.triple).join(if profile == "dev" { "debug" } else { profile })
     }
 
-    fn emulate(&self, program: &Path) -> Command {
-        let mut command = Command::new(self.qemu());
-        command.arg(program);
-        command
+    fn run(&self, program: &Path) -> Output {
+        run(Command::new(self.qemu()).arg(program))
     }
 }
 
@@ -92,25 +87,15 @@ fn alloc_does_the_same() {
             assert_eq!(down, format!("brk({low}) = {low}"));
             assert_eq!(exit, "exit(0)");
 
-            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-            let output = finish(captured(&mut target.emulate(&alloc)).stdout(full).spawn().unwrap(), LIMIT);
-            assert_ended(&output, "", "alloc: write: errno 28\n", EX_IOERR);
-            let shell = |redirection: &str| {
+            for (redirection, errors) in [("> /dev/full", "alloc: write: errno 28\n"), (">&- 2>&-", "")] {
                 let mut shell = Command::new("sh");
-                run(shell.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", &target.qemu()]).arg(&alloc))
-            };
-            assert_ended(&shell(">&-"), "", "alloc: write: errno 9\n", EX_IOERR);
-            assert_ended(&shell(">&- 2>&-"), "", "", EX_IOERR);
+                shell.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", &target.qemu()]).arg(&alloc);
+                assert_ended(&run(&mut shell), "", errors, EX_IOERR);
+            }
 
-            let bytes = std::fs::read(&alloc).unwrap();
-            let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
-            assert_eq!(file.elf_header().e_type(file.endian()), elf::ET_EXEC);
-            assert_eq!(segments(&file, elf::PT_INTERP), []);
-            let load = segments(&file, elf::PT_LOAD);
-            assert_eq!(load.iter().map(|segment| segment.2).collect::<Vec<_>>(), [elf::PF_R | elf::PF_X]);
-            let stack = segments(&file, elf::PT_GNU_STACK);
-            assert_eq!(stack.iter().map(|segment| segment.2).collect::<Vec<_>>(), [elf::PF_R | elf::PF_W]);
-            assert!(profile == "dev" || bytes.len() <= 1500, "{}: {} bytes", target.triple, bytes.len());
+            assert_loads(&alloc, false, 4096);
+            let size = alloc.metadata().unwrap().len();
+            assert!(profile == "dev" || size <= 1500, "{}: {size} bytes", target.triple);
         }
     }
 }
@@ -118,32 +103,25 @@ fn alloc_does_the_same() {
 #[test]
 fn the_other_programs_run() {
     for target in targets() {
-        let programs = target.build("Cargo.toml", "dev", &["--bin=layout"]);
-        let output = run(&mut target.emulate(&programs.join("layout")));
-        assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
-        let pictures = String::from_utf8(output.stdout).unwrap();
-        for part in ["1. Before any allocation", "start of the program", "moved by +4", "moved by -4"] {
-            assert!(pictures.contains(part), "{pictures}");
-        }
-
-        let programs = target.build("malloc/Cargo.toml", "dev", &["--bins"]);
-        for (name, line) in
-            [("bump", "all are dropped"), ("free_list", "all are dropped"), ("malloc", "the Box is dropped")]
-        {
-            let output = run(&mut target.emulate(&programs.join(name)));
+        for (manifest, name, parts) in [
+            ("Cargo.toml", "layout", &["start of the program", "moved by +4", "moved by -4"][..]),
+            ("malloc/Cargo.toml", "bump", &["all are dropped"]),
+            ("malloc/Cargo.toml", "free_list", &["all are dropped"]),
+            ("malloc/Cargo.toml", "malloc", &["the Box is dropped"]),
+        ] {
+            let output = target.run(&target.build(manifest, "dev", &["--bin", name]).join(name));
             assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
-            assert!(String::from_utf8(output.stdout).unwrap().contains(line));
+            let stdout = String::from_utf8(output.stdout).unwrap();
+            assert!(parts.iter().all(|part| stdout.contains(part)), "{stdout}");
         }
 
         let programs = target.build("tests/own-program/Cargo.toml", "release", &["--bins", "--features=malloc"]);
-        assert_ended(&run(&mut target.emulate(&programs.join("own-program"))), "Hello\n", "", 0);
-        for name in ["data", "zeroed", "copies"] {
-            assert_ended(&run(&mut target.emulate(&programs.join(name))), "", "", 42);
+        for (name, stdout, expected) in
+            [("own-program", "Hello\n", 0), ("data", "", 42), ("zeroed", "", 42), ("copies", "", 42)]
+        {
+            assert_ended(&target.run(&programs.join(name)), stdout, "", expected);
         }
-        // No page of any size has both text and data in it.
-        let bytes = std::fs::read(programs.join("data")).unwrap();
-        let load = segments(&ElfFile64::parse(&*bytes).unwrap(), elf::PT_LOAD);
-        let page = if target.name == "aarch64" { 64 * 1024 } else { 4096 };
-        assert!((load[0].0 + load[0].1 - 1) / page < load[1].0 / page, "{load:x?}");
+        // For each size of page that there is.
+        assert_loads(&programs.join("data"), true, if target.name == "aarch64" { 64 * 1024 } else { 4096 });
     }
 }

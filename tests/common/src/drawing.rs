@@ -81,9 +81,22 @@ impl Drawing {
         edges.chain(self.regions.iter().map(|region| &*region.mark)).filter(|mark| !mark.is_empty()).collect()
     }
 
-    /// Asserts that this is what is mapped between its highest and its lowest address, and nothing but that.
+    /// Asserts that this is what is mapped between its highest and its lowest address, and nothing but that; and that
+    /// the heap there has `size` bytes, with the gap above it.
     #[track_caller]
-    pub fn assert_agrees(&self, maps: &[Mapping]) {
+    pub fn assert_agrees(&self, maps: &[Mapping], size: u64) {
+        let [start, program_break] = ["heap start", "program break"].map(|name| self.address(name));
+        assert_eq!(program_break - start, size, "{self:#x?}");
+        let top = if size == 0 { start } else { self.address("end of the page") };
+        let expected = [("not asked for", program_break, top), ("heap", start, program_break)];
+        let heap = self.regions.iter().map(|region| (&*region.name, region.start, region.end));
+        let heap: Vec<_> = heap.filter(|region| expected.iter().any(|part| part.0 == region.0)).collect();
+        assert_eq!(heap, if size == 0 { &[] } else { &expected[..] }, "{self:#x?}");
+        // To the next mapping. It is the largest part of user memory.
+        let gap = self.region("the gap");
+        assert!(gap.start == top && gap.end - top > 1 << 35, "{gap:x?}");
+        assert!(maps.iter().any(|mapping| mapping.start == gap.end), "{gap:x?}");
+
         for region in &self.regions {
             let Region { start, end, is_mapped, rights, .. } = region;
             assert!(start < end, "{region:x?}");

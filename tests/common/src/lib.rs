@@ -2,6 +2,7 @@
 
 pub mod cargo;
 mod drawing;
+mod elf;
 mod gdb;
 mod maps;
 mod needs;
@@ -10,6 +11,7 @@ mod ptraced;
 mod strace;
 
 pub use drawing::*;
+pub use elf::*;
 pub use gdb::*;
 pub use maps::*;
 pub use needs::*;
@@ -17,8 +19,6 @@ pub use process::*;
 pub use ptraced::*;
 pub use strace::*;
 
-use object::read::elf::{ElfFile64, ProgramHeader};
-use object::{Endianness, elf};
 use std::path::{Path, PathBuf};
 
 /// The project's directory.
@@ -36,11 +36,4 @@ pub fn scratch() -> PathBuf {
 #[track_caller]
 pub fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-/// The segments of one type, each as address, size in memory and rights.
-pub fn segments(file: &ElfFile64<Endianness>, p_type: elf::ProgramType) -> Vec<(u64, u64, elf::ProgramFlags)> {
-    let e = file.endian();
-    let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
-    headers.map(|header| (header.p_vaddr(e), header.p_memsz(e), header.p_flags(e))).collect()
 }

@@ -14,21 +14,28 @@ pub enum Need {
     FixedAddresses,
     /// `ptrace`, for strace, for gdb, and for tests that trace a process themselves. Some containers refuse it.
     Ptrace,
-    /// rust-gdb, which comes with rustup.
-    RustGdb,
     /// A heap that starts at a random distance above the program. `kernel.randomize_va_space` can switch that off.
     RandomHeap,
 }
 
-/// Whether this machine lacks what a test needs. If so, the test returns at once. The first time, this says so on
+/// Returns from a test if this machine [`lacks`] one of these things.
+#[macro_export]
+macro_rules! needs {
+    ($($need:ident),+) => {
+        if $($crate::lacks($crate::Need::$need))||+ {
+            return;
+        }
+    };
+}
+
+/// Whether this machine lacks what a test needs. The first time, this says so on
 /// standard error. With `ALL_TESTS=1` in the environment, that is a failure.
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
-    static HERE: LazyLock<[bool; 4]> = LazyLock::new(|| {
+    static HERE: LazyLock<[bool; 3]> = LazyLock::new(|| {
         [
             fixed_addresses(),
             works(&["strace", "-o", "/dev/null", "true"]),
-            works(&["rust-gdb", "--version"]),
             std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2"),
         ]
     });

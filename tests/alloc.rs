@@ -101,7 +101,7 @@ fn reports_the_first_failure_and_frees() {
         (&["write:retval=0"], "", 3, 1, "", EX_IOERR),
     ] {
         let options: Vec<_> = faults.iter().map(|fault| format!("-einject={fault}")).collect();
-        let traced = strace(ALLOC, &options.iter().map(String::as_str).collect::<Vec<_>>(), |_| {});
+        let traced = strace(ALLOC, &options.iter().map(String::as_str).collect::<Vec<_>>(), |command| command);
         assert_ended(&traced.output, stdout, stderr, expected);
         let brk = traced.named("brk");
         let printing = traced.named("write").into_iter().filter(|call| call.args[0] == "1").count();
@@ -119,14 +119,14 @@ fn ends_with_the_same_status_when_standard_error_is_closed() {
         (":", ">&- 2>&-", "", EX_IOERR),
     ] {
         let line = format!("{limit}; exec \"$0\" {redirection}");
-        assert_ended(&run(Command::new("sh").args(["-c", &line, ALLOC])), "", stderr, expected);
+        assert_ended(&run(limited("sh").args(["-c", &line, ALLOC])), "", stderr, expected);
     }
 }
 
 #[test]
 fn runs_with_nothing_and_with_much_on_its_stack() {
-    assert_ended(&run(Command::new(ALLOC).env_clear()), "HI\n", "", 0);
-    let mut command = Command::new(ALLOC);
+    assert_ended(&run(limited(ALLOC).env_clear()), "HI\n", "", 0);
+    let mut command = limited(ALLOC);
     for n in 0..15 {
         command.env(format!("HUGE_{n}"), "x".repeat(100_000)).arg("y".repeat(10_001 + n));
     }

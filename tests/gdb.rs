@@ -3,7 +3,7 @@
 
 use common::*;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 const TOUR: &str = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
@@ -133,7 +133,7 @@ fn the_tour_draws_what_is_there() {
         ]) {
             assert_eq!(main_rs(text).len(), lines.len(), "{text}");
             assert_in_order(main_rs(text), lines, text);
-            assert_eq!(drawing.marks(), marks, "{text}");
+            assert_eq!(drawing.marks, marks, "{text}");
             assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
         }
     }
@@ -228,15 +228,15 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
     let inside = format!("stty cols 80 rows 24; exec gdb -q -nx -ex {} {}", quoted(TOUR), quoted(ALLOC));
-    let mut script = Command::new("script");
-    captured(&mut script).args(["-qec", &inside]).arg(log.path()).env("TERM", "xterm");
-    let mut terminal = script.stdin(Stdio::piped()).spawn().unwrap();
+    let mut script = limited("script");
+    script.args(["-qec", &inside]).arg(log.path()).env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut terminal = script.spawn().unwrap();
     // The keyboard stays there until the end, which `y` makes sure of, should gdb ask.
     let mut keyboard = terminal.stdin.take().unwrap();
     keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();
-    let ended = finish(terminal, LIMIT);
+    let status = terminal.wait().unwrap();
     drop(keyboard);
-    assert!(ended.status.success(), "{ended:?}");
+    assert!(status.success(), "{status}");
     let output = std::fs::read_to_string(log.path()).unwrap();
     for step in 1..=5 {
         assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");

@@ -110,7 +110,7 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
         assert_eq!(picture.edges.last().unwrap().address, symbol("end"));
     }
     let marks = [&[][..], &["new", "moved by +4"], &["moved by -4"]];
-    assert_eq!([one, two, three].map(|picture| picture.marks()), marks);
+    assert_eq!([one, two, three].map(|picture| picture.marks.clone()), marks);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn draws_many_mappings() {
 #[test]
 fn reports_the_first_failure() {
     needs!(Ptrace);
-    let traced = strace(PROGRAM, &[], |_| {});
+    let traced = strace(PROGRAM, &[], |command| command);
     let lines: Vec<_> = traced.stdout().lines().collect();
     assert_eq!(traced.named("write").len(), lines.len(), "it writes whole lines");
     let title_of_second = 1 + lines.iter().position(|line| *line == WORDS[2]).unwrap();
@@ -172,7 +172,7 @@ fn reports_the_first_failure() {
         ("openat:error=EMFILE:when=2", 1, 2, "/proc/self/maps: errno 24", EX_OSFILE),
         ("close:error=EIO:when=3", 2, 3, "/proc/self/maps: errno 5", EX_OSFILE),
     ] {
-        let traced = strace(PROGRAM, &["-e", &format!("inject={fault}")], |_| {});
+        let traced = strace(PROGRAM, &["-e", &format!("inject={fault}")], |command| command);
         assert_ended(&traced.output, traced.stdout(), &format!("layout: {message}\n"), expected);
         assert_eq!(pictures(traced.stdout()).len(), pictures_before, "{fault}");
         assert_eq!(traced.named("brk").len(), breaks, "{fault}");

@@ -1,15 +1,14 @@
 //! The library in somebody else's program, which plain cargo builds, away from this project's `.cargo/config.toml`.
 
-use common::cargo::{BOOTSTRAP, assert_built, build, cargo, run_cargo};
+use common::cargo::{BOOTSTRAP, assert_built, build, cargo};
 use common::*;
 use std::path::Path;
-use std::process::Command;
 
 #[test]
 fn builds_and_runs_with_mem_and_without() {
     for profile in ["dev", "release"] {
-        let programs = build(profile, &[]);
-        let run_from = |programs: &Path, name| run(&mut Command::new(programs.join(name)));
+        let programs = build("tests/own-program", "", profile, &[]);
+        let run_from = |programs: &Path, name| run(&mut limited(programs.join(name)));
         assert_ended(&run_from(&programs, "own-program"), "Hello\n", "", 0);
         let message = "panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n";
         assert_ended(&run_from(&programs, "panics"), "", message, EX_SOFTWARE);
@@ -17,7 +16,7 @@ fn builds_and_runs_with_mem_and_without() {
             assert_loads(&programs.join(name), true, 4096);
             assert_ended(&run_from(&programs, name), "", "", 42);
         }
-        let programs = build(profile, &["--features=mem", "--config", BOOTSTRAP]);
+        let programs = build("tests/own-program", "", profile, &["--features=mem", "--config", BOOTSTRAP]);
         assert_ended(&run_from(&programs, "copies"), "", "", 42);
     }
 }
@@ -43,10 +42,10 @@ fn is_written_as_the_documentation_says() {
     std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
 
     for args in [&["build", "--all-targets"][..], &["check", "--all-targets"], &["test"]] {
-        assert_built(&run_cargo(cargo(args).current_dir(&package)));
+        assert_built(&run(cargo(args).current_dir(&package)));
     }
     for args in [&["run", "--quiet"][..], &["run", "--quiet", "--release"]] {
-        assert_ended(&run_cargo(cargo(args).current_dir(&package)), "Hello\n", "", 0);
+        assert_ended(&run(cargo(args).current_dir(&package)), "Hello\n", "", 0);
     }
 }
 
@@ -57,7 +56,7 @@ fn stops_with_one_sentence_on_another_target() {
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
         let mut command = cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple]);
         // RUSTFLAGS may be meant for this machine alone.
-        let output = run_cargo(command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS"));
+        let output = run(command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS"));
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();

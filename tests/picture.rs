@@ -28,23 +28,6 @@ fn picture(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("docs/memory.svg")).unwrap()
 }
 
-/// The picture with a number in place of each address, the same number for the same address. What the addresses are is
-/// a matter of the kernel and of the compiler, but not which of them are the same.
-fn normal(svg: &str) -> String {
-    let (mut normal, mut addresses) = (String::new(), vec![]);
-    for (n, part) in svg.split("0x").enumerate() {
-        let digits = if n == 0 { 0 } else { part.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(part.len()) };
-        let (address, rest) = part.split_at(digits);
-        if n > 0 {
-            let known = addresses.iter().position(|other| *other == address);
-            normal += &format!("address {}", known.unwrap_or(addresses.len()));
-            addresses.extend(known.is_none().then_some(address));
-        }
-        normal += rest;
-    }
-    normal
-}
-
 #[test]
 #[cfg(target_arch = "x86_64")] // Elsewhere the gap has another size.
 fn is_the_one_that_make_picture_draws() {

@@ -1,30 +1,10 @@
 //! What the README shows is what comes out.
 
+use common::cargo::unset_environment;
 use common::*;
-use std::process::Command;
+use regex_lite::Regex;
 
 const README: &str = include_str!("../README.md");
-
-/// The text without what differs from run to run: addresses, and the spaces that strace puts after them.
-fn normal(text: &str) -> String {
-    let mut normal = String::new();
-    for line in text.lines() {
-        // This takes out the spaces before a result, the digits after each 0x, and execve's number of variables.
-        let line = match line.split_once("  ") {
-            Some((call, result)) if line.contains(") ") => format!("{call} {}", result.trim_start()),
-            _ => line.to_string(),
-        };
-        let mut parts = line.split("0x");
-        normal += parts.next().unwrap();
-        for part in parts {
-            normal += "0x";
-            normal += part.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
-        }
-        normal.push('\n');
-    }
-    let Some((before, after)) = normal.split_once(" /* ") else { return normal };
-    format!("{before} /* {}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
-}
 
 #[test]
 fn shows_what_its_commands_print() {
@@ -36,21 +16,14 @@ fn shows_what_its_commands_print() {
         if command.starts_with("strace") && lacks(Need::Ptrace) {
             continue;
         }
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root());
-        // The command runs as if typed into a shell, not as a part of the `make test` or the cargo that runs this.
-        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("MAKE") || key.starts_with("CARGO_")) {
-            if key != "CARGO_HOME" {
-                shell.env_remove(key);
-            }
-        }
-        let output = finish(captured(&mut shell).spawn().unwrap(), BUILD_LIMIT);
-        // What cargo says of its work, in lines with spaces in front, depends on what else is being built.
-        let said = |text: &str| -> Vec<_> {
-            let lines = text.lines().filter(|line| !line.starts_with("   ") && !line.starts_with("warning: "));
-            lines.map(normal).collect()
-        };
-        assert_eq!(said(&String::from_utf8(output.stdout).unwrap()), said(expected), "$ {command}");
+        let mut shell = limited("sh");
+        unset_environment(&mut shell);
+        let output = run(shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root()));
+        // What cargo says of its work, in lines with spaces in front, depends on what else is being built. strace aligns
+        // the results, and says how many variables there are.
+        let varying = Regex::new(r"(?m)^(   |warning: ).*\n| +( = )|\d+( vars)").unwrap();
+        let said = |text: &str| normal(&varying.replace_all(text, "$2$3"));
+        assert_eq!(said(str::from_utf8(&output.stdout).unwrap()), said(expected), "$ {command}");
     }
 }
 

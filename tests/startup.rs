@@ -2,15 +2,13 @@
 #![cfg(all(not(debug_assertions), target_arch = "x86_64"))]
 
 use common::*;
-use std::process::Command;
 
 const PAGE: &str = include_str!("../benches/README.md");
 
 /// Returns what a command prints. It may build something.
 #[track_caller]
 fn printed(command: &str, args: &[&str]) -> String {
-    let mut command = Command::new(command);
-    let output = finish(captured(command.args(args).current_dir(root())).spawn().unwrap(), BUILD_LIMIT);
+    let output = run(limited(command).args(args).current_dir(root()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -3,10 +3,10 @@
 //! An architecture is left out, with a line that says so, where its tools are missing. `ALL_TARGETS=1` makes that a
 //! failure.
 
-use common::cargo::{assert_built, cargo, run_cargo};
+use common::cargo::{BOOTSTRAP, build};
 use common::*;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// An architecture, by its name in Rust's target and its name for gcc and qemu.
 struct Target {
@@ -33,7 +33,7 @@ fn targets() -> impl Iterator<Item = &'static Target> {
 impl Target {
     fn missing(&self) -> Vec<String> {
         let rustc = std::env::var("RUSTC").unwrap_or("rustc".into());
-        let libraries = run(Command::new(rustc).args(["--print", "target-libdir", "--target", self.triple]));
+        let libraries = run(limited(rustc).args(["--print", "target-libdir", "--target", self.triple]));
         let libraries = PathBuf::from(String::from_utf8(libraries.stdout).unwrap().trim());
         let has_core = libraries.read_dir().is_ok_and(|mut files| files.next().is_some());
         let tools = [self.gcc(), self.qemu(), "ld.lld".to_string()];
@@ -50,22 +50,19 @@ impl Target {
         format!("qemu-{}", self.name)
     }
 
-    /// Builds what `args` say, in one directory for all, and returns the directory of the programs.
-    fn build(&self, manifest: &str, profile: &str, args: &[&str]) -> PathBuf {
-        let directory = scratch().join("targets");
-        std::fs::create_dir_all(&directory).unwrap();
-        let mut command = cargo(&["build", "--locked", "--target", self.triple, "--profile", profile]);
-        command.arg("--manifest-path").arg(root().join(manifest)).current_dir(root());
-        command.arg("--target-dir").arg(&directory).args(args);
-        let variable = format!("CARGO_TARGET_{}", self.triple.to_uppercase().replace('-', "_"));
-        command.env_remove("RUSTFLAGS").env(format!("{variable}_LINKER"), self.gcc());
-        command.env(format!("{variable}_RUSTFLAGS"), "-Clink-arg=-fuse-ld=lld");
-        assert_built(&run_cargo(&mut command));
-        directory.join(self.triple).join(if profile == "dev" { "debug" } else { profile })
+    fn build(&self, package: &str, profile: &str, options: &[&str]) -> PathBuf {
+        let linker = format!("target.{}.linker='{}'", self.triple, self.gcc());
+        let lld = format!("target.{}.rustflags=['-Clink-arg=-fuse-ld=lld']", self.triple);
+        build(
+            package,
+            self.triple,
+            profile,
+            &[&["--config", BOOTSTRAP, "--config", &linker, "--config", &lld], options].concat(),
+        )
     }
 
     fn run(&self, program: &Path) -> Output {
-        run(Command::new(self.qemu()).arg(program))
+        run(limited(self.qemu()).arg(program))
     }
 }
 
@@ -73,8 +70,8 @@ impl Target {
 fn alloc_does_the_same() {
     for target in targets() {
         for profile in ["dev", "release"] {
-            let alloc = target.build("Cargo.toml", profile, &["--bin=alloc"]).join("alloc");
-            let output = run(Command::new(target.qemu()).arg("-strace").arg(&alloc));
+            let alloc = target.build("", profile, &["--bin=alloc"]).join("alloc");
+            let output = run(limited(target.qemu()).arg("-strace").arg(&alloc));
             assert_eq!((&*output.stdout, status(&output)), (&b"HI\n"[..], 0));
             // Each line is `NUMBER name(arguments) = result`, with the number of the process in front.
             let log = String::from_utf8(output.stderr).unwrap();
@@ -88,7 +85,7 @@ fn alloc_does_the_same() {
             assert_eq!(exit, "exit(0)");
 
             for (redirection, errors) in [("> /dev/full", "alloc: write: errno 28\n"), (">&- 2>&-", "")] {
-                let mut shell = Command::new("sh");
+                let mut shell = limited("sh");
                 shell.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", &target.qemu()]).arg(&alloc);
                 assert_ended(&run(&mut shell), "", errors, EX_IOERR);
             }
@@ -103,19 +100,19 @@ fn alloc_does_the_same() {
 #[test]
 fn the_other_programs_run() {
     for target in targets() {
-        for (manifest, name, parts) in [
-            ("Cargo.toml", "layout", &["start of the program", "moved by +4", "moved by -4"][..]),
-            ("malloc/Cargo.toml", "bump", &["all are dropped"]),
-            ("malloc/Cargo.toml", "free_list", &["all are dropped"]),
-            ("malloc/Cargo.toml", "malloc", &["the Box is dropped"]),
+        for (package, name, parts) in [
+            ("", "layout", &["start of the program", "moved by +4", "moved by -4"][..]),
+            ("malloc", "bump", &["all are dropped"]),
+            ("malloc", "free_list", &["all are dropped"]),
+            ("malloc", "malloc", &["the Box is dropped"]),
         ] {
-            let output = target.run(&target.build(manifest, "dev", &["--bin", name]).join(name));
+            let output = target.run(&target.build(package, "dev", &["--bin", name]).join(name));
             assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
             let stdout = String::from_utf8(output.stdout).unwrap();
             assert!(parts.iter().all(|part| stdout.contains(part)), "{stdout}");
         }
 
-        let programs = target.build("tests/own-program/Cargo.toml", "release", &["--bins", "--features=malloc"]);
+        let programs = target.build("tests/own-program", "release", &["--bins", "--features=malloc"]);
         for (name, stdout, expected) in
             [("own-program", "Hello\n", 0), ("data", "", 42), ("zeroed", "", 42), ("copies", "", 42)]
         {

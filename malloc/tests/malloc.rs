@@ -3,7 +3,6 @@
 
 use common::cargo::{BOOTSTRAP, build};
 use common::*;
-use std::process::Command;
 
 const BUMP: &str = env!("CARGO_BIN_EXE_bump");
 const FREE_LIST: &str = env!("CARGO_BIN_EXE_free_list");
@@ -18,7 +17,7 @@ fn words(text: &str) -> Vec<String> {
 /// What a program did, and from each line of its table, where the break is and the numbers after that.
 #[track_caller]
 fn traced(program: &str) -> (Strace, Vec<(u64, Vec<i64>)>) {
-    let traced = strace(program, &[], |_| {});
+    let traced = strace(program, &[], |command| command);
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
@@ -103,7 +102,7 @@ fn they_report_when_the_kernel_refuses() {
         // The least limit that the program itself fits into leaves no room for what it allocates.
         let mut outputs = (0..1024)
             .step_by(4)
-            .map(|limit| run(Command::new("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program])));
+            .map(|limit| run(limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program])));
         let output = outputs.find(|output| status(output) >= 0).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "), "{stderr}");
@@ -115,8 +114,9 @@ fn they_report_when_the_kernel_refuses() {
 fn a_program_of_ones_own_reports_when_there_is_no_more_memory() {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     // `--bin`, since the others have no global allocator.
-    let programs = build(profile, &["--features=malloc", "--bin=out-of-memory", "--config", BOOTSTRAP]);
-    let output = run(&mut Command::new(programs.join("out-of-memory")));
+    let programs =
+        build("tests/own-program", "", profile, &["--features=malloc", "--bin=out-of-memory", "--config", BOOTSTRAP]);
+    let output = run(&mut limited(programs.join("out-of-memory")));
     let message = format!("memory allocation of {} bytes failed\n", 1_u64 << 60);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.starts_with("out-of-memory: panicked at ") && stderr.ends_with(&message), "{stderr}");

@@ -1,14 +1,13 @@
 //! Memory as `layout` and the tour draw it.
 
 use crate::{Mapping, hex};
+use regex_lite::Regex;
 
 /// A line between two regions.
 #[derive(Debug)]
 pub struct Edge {
     pub address: u64,
     pub names: Vec<String>,
-    /// What the arrow after it says, such as `new`.
-    pub mark: String,
 }
 
 /// What is between two lines.
@@ -20,7 +19,6 @@ pub struct Region {
     pub name: String,
     pub size: String,
     pub rights: String,
-    pub mark: String,
 }
 
 /// A picture, from the top down.
@@ -28,57 +26,52 @@ pub struct Region {
 pub struct Drawing {
     pub edges: Vec<Edge>,
     pub regions: Vec<Region>,
+    /// What the arrows say, such as `new`.
+    pub marks: Vec<String>,
 }
 
 impl Drawing {
     /// Finds the picture between other lines, and asserts that it keeps to its columns.
     #[track_caller]
     pub fn parse(text: &str) -> Drawing {
-        let (mut edges, mut regions) = (Vec::<Edge>::new(), Vec::<Region>::new());
-        let mut row = None;
+        let edge = Regex::new(r"^([ x0-9a-f]{18}) (─.{44})$").unwrap();
+        let row = Regex::new(r"^ {19}([│┆]) (.{22})(.{14})  (.{3}) [│┆]$").unwrap();
+        let (mut edges, mut regions, mut marks) = (Vec::<Edge>::new(), vec![], vec![]);
+        let mut pending = None;
         for line in text.lines() {
-            let columns: Vec<char> = line.chars().collect();
-            assert!(columns.len() <= 80, "{line}");
-            let part = |range: std::ops::Range<usize>| columns[range].iter().collect::<String>().trim().to_string();
-            let mark = line.split_once(" ◄ ").map_or("", |(_, mark)| mark).to_string();
-            if line.contains("───") {
-                let [address, ruler] = [part(0..19), part(19..64)];
-                assert!(address.starts_with("0x") && columns[17] != ' ' && columns[18] == ' ', "{line}");
-                let names = ruler.split("──").map(|name| name.trim_matches(['─', ' ']).to_string());
-                let address = hex(&address);
+            let (drawn, mark) = line.split_once(" ◄ ").unwrap_or((line, ""));
+            if let Some(found) = edge.captures(drawn) {
+                let start = hex(found[1].trim());
                 if let Some(Edge { address: end, .. }) = edges.last() {
-                    let (is_mapped, [name, size, rights], mark) = row.take().unwrap_or_default();
-                    regions.push(Region { start: address, end: *end, is_mapped, name, size, rights, mark });
+                    let (is_mapped, [name, size, rights]) = pending.take().unwrap_or_default();
+                    regions.push(Region { start, end: *end, is_mapped, name, size, rights });
                 }
-                edges.push(Edge { address, names: names.filter(|name| !name.is_empty()).collect(), mark });
-            } else if line.contains(['│', '┆']) {
-                assert!(part(0..19).is_empty() && columns[19] == columns[63] && row.is_none(), "{line}");
-                row = Some((columns[19] == '│', [part(20..43), part(43..57), part(57..63)], mark));
+                let names = found[2].split("──").map(|name| name.trim_matches(['─', ' ']).to_string());
+                edges.push(Edge { address: start, names: names.filter(|name| !name.is_empty()).collect() });
+            } else if let Some(found) = row.captures(drawn) {
+                assert!(pending.is_none(), "{line}");
+                pending = Some((&found[1] == "│", [2, 3, 4].map(|n| found[n].trim().to_string())));
+            } else {
+                assert!(!drawn.contains(['─', '│', '┆']), "{line}");
+                continue;
             }
+            assert!(line.chars().count() <= 80, "{line}");
+            marks.extend(Some(mark.to_string()).filter(|mark| !mark.is_empty()));
         }
-        assert!(row.is_none(), "there is no line below it: {text}");
-        Drawing { edges, regions }
+        assert!(pending.is_none(), "there is no line below it: {text}");
+        Drawing { edges, regions, marks }
     }
 
     #[track_caller]
     pub fn address(&self, name: &str) -> u64 {
-        let mut edges = self.edges.iter();
-        edges
-            .find(|edge| edge.names.iter().any(|found| found == name))
-            .unwrap_or_else(|| panic!("no {name}: {self:#x?}"))
-            .address
+        let mut edges = self.edges.iter().filter(|edge| edge.names.iter().any(|found| found == name));
+        edges.next().unwrap_or_else(|| panic!("no {name}: {self:#x?}")).address
     }
 
     #[track_caller]
     pub fn region(&self, name: &str) -> &Region {
         let mut regions = self.regions.iter();
         regions.find(|region| region.name == name).unwrap_or_else(|| panic!("no {name}: {self:#x?}"))
-    }
-
-    /// All marks: those of the edges, and those of the regions.
-    pub fn marks(&self) -> Vec<&str> {
-        let edges = self.edges.iter().map(|edge| &*edge.mark);
-        edges.chain(self.regions.iter().map(|region| &*region.mark)).filter(|mark| !mark.is_empty()).collect()
     }
 
     /// Asserts that this is what is mapped between its highest and its lowest address, and nothing but that; and that
@@ -100,8 +93,16 @@ impl Drawing {
         for region in &self.regions {
             let Region { start, end, is_mapped, rights, .. } = region;
             assert!(start < end, "{region:x?}");
+            // The size is right to the nearest whole number of a unit, of which there are at least 16, and to a little
+            // more, as each step to a larger unit is rounded.
             if !region.size.is_empty() {
-                assert_size(region);
+                let (number, unit) = region.size.split_once(' ').unwrap();
+                let number: f64 = number.parse().unwrap();
+                let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+                let power = units.iter().position(|name| *name == unit).unwrap();
+                let difference = number - (end - start) as f64 / 1024_f64.powi(power as i32);
+                assert!(difference.abs() <= 0.501 * power.min(1) as f64, "{region:?}");
+                assert!(number <= 16384.0 && (number >= 16.0 || power == 0), "{region:?}");
             }
             let inside: Vec<_> = maps.iter().filter(|mapping| mapping.start < *end && *start < mapping.end).collect();
             let mapped: u64 = inside.iter().map(|mapping| mapping.end.min(*end) - mapping.start.max(*start)).sum();
@@ -116,17 +117,4 @@ impl Drawing {
             assert_eq!(rights, expected, "{region:x?}: {inside:x?}");
         }
     }
-}
-
-/// The size is that of the region, to the nearest whole number of a unit of which there are at least 16.
-#[track_caller]
-fn assert_size(region: &Region) {
-    let (number, unit) = region.size.split_once(' ').unwrap_or_else(|| panic!("{region:?}"));
-    let number: f64 = number.parse().unwrap();
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let power = units.iter().position(|name| *name == unit).unwrap();
-    // A half, and a little, as each step to a larger unit is rounded.
-    let difference = number - (region.end - region.start) as f64 / 1024_f64.powi(power as i32);
-    assert!(difference.abs() <= 0.501 * power.min(1) as f64, "{region:?}");
-    assert!(number <= 16384.0 && (number >= 16.0 || power == 0), "{region:?}");
 }

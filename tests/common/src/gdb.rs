@@ -1,12 +1,12 @@
 //! gdb.
 
-use crate::run;
+use crate::{limited, run};
 use std::process::Command;
 
 /// A gdb that runs `commands` on a program and ends, whatever the user's start-up file and colours are. What the
 /// program prints goes nowhere: it could come in the middle of what gdb prints.
 pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
-    let mut gdb = Command::new("gdb");
+    let mut gdb = limited("gdb");
     gdb.args(["-q", "-nx", "-batch", "-ex", "set width 0", "-ex", "set args > /dev/null"]);
     for command in commands {
         gdb.args(["-ex", command]);

@@ -19,21 +19,28 @@ pub use process::*;
 pub use ptraced::*;
 pub use strace::*;
 
-use std::path::{Path, PathBuf};
+use regex_lite::{Captures, Regex};
+use std::path::Path;
 
 /// The project's directory.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The directory for what the tests build, in the target directory.
-pub fn scratch() -> PathBuf {
-    let test = std::env::current_exe().unwrap(); // in target/PROFILE/deps
-    test.ancestors().nth(3).unwrap().join("tmp")
-}
-
 /// The number in `text`, in hexadecimal with or without `0x`.
 #[track_caller]
 pub fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The text with a number in place of each address, the same number for the same address. What the addresses are is a
+/// matter of the kernel and of the compiler, but not which of them are the same.
+pub fn normal(text: &str) -> String {
+    let mut addresses = vec![];
+    let number = |address: &Captures| {
+        let known = addresses.iter().position(|other| *other == address[0]);
+        addresses.extend(known.is_none().then(|| address[0].to_string()));
+        format!("address {}", known.unwrap_or(addresses.len()))
+    };
+    Regex::new("0x[0-9a-f]+").unwrap().replace_all(text, number).into_owned()
 }

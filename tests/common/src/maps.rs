@@ -1,6 +1,7 @@
 //! What the kernel has mapped for a process.
 
 use crate::hex;
+use regex_lite::Regex;
 
 /// A line of `/proc/PID/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +16,15 @@ pub struct Mapping {
 
 /// The mappings in the text of such a file, from the lowest address up. Other lines are passed over.
 pub fn mappings(text: &str) -> Vec<Mapping> {
-    text.lines().filter_map(mapping).collect()
-}
-
-fn mapping(line: &str) -> Option<Mapping> {
-    let mut fields = line.splitn(6, ' ');
-    let (start, end) = fields.next()?.split_once('-').filter(|(start, _)| u64::from_str_radix(start, 16).is_ok())?;
-    let rights = fields.next()?.get(..3)?;
-    let name = fields.nth(3)?.trim();
-    Some(Mapping { start: hex(start), end: hex(end), rights: rights.to_string(), name: name.to_string() })
+    let line = Regex::new(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (...)\S \S+ \S+ \d+ *(.*)$").unwrap();
+    let found = line.captures_iter(text).map(|found| found.extract().1);
+    let mapping = |[start, end, rights, name]: [&str; 4]| Mapping {
+        start: hex(start),
+        end: hex(end),
+        rights: rights.to_string(),
+        name: name.to_string(),
+    };
+    found.map(mapping).collect()
 }
 
 /// The mapping of that name.

@@ -1,13 +1,11 @@
 //! What this machine, or a container on it, may not be able to do.
 
-use crate::process::{LIMIT, captured, finish};
-use std::collections::HashSet;
+use crate::process::{limited, randomised};
 use std::io::Write;
-use std::process::Command;
-use std::sync::{LazyLock, Mutex};
+use std::panic::Location;
 
 /// What some tests need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
     /// of system calls refuses it.
@@ -28,47 +26,37 @@ macro_rules! needs {
     };
 }
 
-/// Whether this machine lacks what a test needs. The first time, this says so on
-/// standard error. With `ALL_TESTS=1` in the environment, that is a failure.
+/// Whether this machine lacks what a test needs. If it does, this says so. With `ALL_TESTS=1` in the environment, that
+/// is a failure.
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
-    static HERE: LazyLock<[bool; 3]> = LazyLock::new(|| {
-        [
-            fixed_addresses(),
-            works(&["strace", "-o", "/dev/null", "true"]),
-            std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2"),
-        ]
-    });
-    let is_missing = !HERE[need as usize];
-    if is_missing {
-        left_out("ALL_TESTS", &format!("{need:?} is not available here: tests that need it are left out"));
+    let is_here = match need {
+        Need::FixedAddresses => randomised(&mut limited("true"), false).status().is_ok(),
+        Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]),
+        Need::RandomHeap => {
+            std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2")
+        }
+    };
+    if !is_here {
+        left_out("ALL_TESTS", &format!("{need:?} is not available here"));
     }
-    is_missing
+    !is_here
 }
 
-/// Says, once, what is left out and why. With `variable` in the environment, that is a failure.
+/// Says which test leaves something out, and why. With `variable` in the environment, that is a failure.
 #[track_caller]
-pub fn left_out(variable: &str, message: &str) {
-    assert!(std::env::var_os(variable).is_none(), "{message}");
-    say(message);
+pub fn left_out(variable: &str, reason: &str) {
+    assert!(std::env::var_os(variable).is_none(), "{reason}");
+    say(&format!("{}: left out: {reason}", Location::caller()));
 }
 
-/// Says something on standard error, once, whether or not the test passes.
+/// Says something on standard error, whether or not the test passes.
 pub fn say(message: &str) {
-    static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
-    if SAID.lock().unwrap().get_or_insert_default().insert(message.to_string()) {
-        #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
-        writeln!(std::io::stderr(), "{message}").unwrap();
-    }
-}
-
-fn fixed_addresses() -> bool {
-    // Each thread has a personality of its own, so this changes that of no other test.
-    std::thread::spawn(|| crate::randomise(false)).join().unwrap().is_ok()
+    #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
+    writeln!(std::io::stderr(), "{message}").unwrap();
 }
 
 /// Whether a command can be run here, and succeeds.
 pub fn works(command: &[&str]) -> bool {
-    let child = captured(Command::new(command[0]).args(&command[1..])).spawn();
-    child.is_ok_and(|child| finish(child, LIMIT).status.success())
+    limited(command[0]).args(&command[1..]).output().is_ok_and(|output| output.status.success())
 }

@@ -1,6 +1,6 @@
 //! A program under ptrace.
 
-use crate::BUILD_LIMIT;
+use crate::LIMIT;
 use nix::libc;
 use nix::sys::{ptrace, signal, wait};
 use nix::unistd::{Pid, alarm};
@@ -18,7 +18,7 @@ impl Ptraced {
             command.pre_exec(|| {
                 // If the program takes too long, this sends it a signal that `wait` doesn't expect. On a slow machine,
                 // the single steps of a program with a C library take minutes.
-                alarm::set(BUILD_LIMIT.as_secs() as u32);
+                alarm::set(LIMIT);
                 Ok(ptrace::traceme()?)
             });
         }

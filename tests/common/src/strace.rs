@@ -1,6 +1,7 @@
 //! The system calls of a program, through strace.
 
-use crate::{LIMIT, captured, finish, hex};
+use crate::{hex, limited, run};
+use regex_lite::Regex;
 use std::process::{Command, Output};
 
 /// One system call, as strace saw it.
@@ -46,12 +47,11 @@ impl Strace {
 }
 
 /// Runs `program` under strace with `options`. Before that, `set_up` may change the command.
-pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)) -> Strace {
+pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command) -> &mut Command) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let mut command = Command::new("strace");
+    let mut command = limited("strace");
     command.arg("-o").arg(log.path()).args(["-s", "64"]).args(options).arg("--").arg(program);
-    set_up(captured(&mut command));
-    let output = finish(command.spawn().expect("strace starts"), LIMIT);
+    let output = run(set_up(&mut command));
     let log = std::fs::read_to_string(log.path()).unwrap();
     let calls = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
     Strace { output, calls }
@@ -59,16 +59,8 @@ pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command)
 
 /// Parses `name(a, b) = result`, which strace may follow with a remark. Lines about signals and the end give nothing.
 fn parse(line: &str) -> Option<Call> {
-    let (name, rest) = line.split_once('(')?;
-    if name.contains(' ') {
-        return None;
-    }
-    let (args, result) = rest.rsplit_once(" = ")?;
-    let args = args.trim_end().strip_suffix(')')?;
-    let result = result.split(' ').next().unwrap();
-    Some(Call {
-        name: name.to_string(),
-        args: args.split(", ").map(str::to_string).filter(|arg| !arg.is_empty()).collect(),
-        result: result.to_string(),
-    })
+    let found = Regex::new(r"^(\w+)\((.*)\) += (\S+)").unwrap().captures(line)?;
+    let [name, args, result] = found.extract().1.map(str::to_string);
+    let args = args.split(", ").map(str::to_string).filter(|arg| !arg.is_empty()).collect();
+    Some(Call { name, args, result })
 }

@@ -1,4 +1,4 @@
-//! The file of `alloc`: what the kernel loads of it, with which rights, and how large it is.
+//! The files of `alloc` and `layout`: what the kernel loads of it, with which rights, and what symbols it has.
 
 use common::{assert_loads, segments};
 use object::elf::PT_LOAD;
@@ -7,6 +7,7 @@ use object::{Endianness, Object, ObjectSymbol};
 use std::path::Path;
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
+const LAYOUT: &str = env!("CARGO_BIN_EXE_layout");
 
 #[test]
 fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
@@ -21,7 +22,8 @@ fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
 
 #[test]
 fn names_the_ends_of_its_parts_for_those_who_ask() {
-    let bytes = std::fs::read(env!("CARGO_BIN_EXE_layout")).unwrap();
+    assert_loads(Path::new(LAYOUT), true, 4096);
+    let bytes = std::fs::read(LAYOUT).unwrap();
     let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
     let address = |name| file.symbol_by_name(name).unwrap_or_else(|| panic!("no {name}")).address();
     let [text, data] = segments(&file, PT_LOAD)[..] else { panic!("not two segments") };

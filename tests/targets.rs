@@ -5,8 +5,8 @@
 
 use common::cargo::{BOOTSTRAP, build};
 use common::*;
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// An architecture, by its name in Rust's target and its name for gcc and qemu.
 struct Target {
@@ -21,48 +21,28 @@ const TARGETS: [Target; 2] = [
 
 /// The targets, other than this machine's own, whose programs can be built and run here.
 fn targets() -> impl Iterator<Item = &'static Target> {
-    TARGETS.iter().filter(|target| target.name != std::env::consts::ARCH).filter(|target| {
-        let missing = target.missing();
+    TARGETS.iter().filter(|target| target.name != std::env::consts::ARCH).filter(|Target { triple, name }| {
+        let core = format!("ls \"$(rustc --print target-libdir --target {triple})\"");
+        let tools = [format!("{name}-linux-gnu-gcc --version"), format!("qemu-{name} --version")];
+        let commands = tools.into_iter().chain(["ld.lld --version".to_string(), core]);
+        let missing: Vec<_> = commands.filter(|command| !works(&["sh", "-c", command])).collect();
         if !missing.is_empty() {
-            left_out("ALL_TARGETS", &format!("{}: left out: {} missing", target.triple, missing.join(", ")));
+            left_out("ALL_TARGETS", &format!("{triple}, since these commands fail: {}", missing.join(", ")));
         }
         missing.is_empty()
     })
 }
 
 impl Target {
-    fn missing(&self) -> Vec<String> {
-        let rustc = std::env::var("RUSTC").unwrap_or("rustc".into());
-        let libraries = run(limited(rustc).args(["--print", "target-libdir", "--target", self.triple]));
-        let libraries = PathBuf::from(String::from_utf8(libraries.stdout).unwrap().trim());
-        let has_core = libraries.read_dir().is_ok_and(|mut files| files.next().is_some());
-        let tools = [self.gcc(), self.qemu(), "ld.lld".to_string()];
-        let mut missing: Vec<_> = tools.into_iter().filter(|tool| !works(&[tool, "--version"])).collect();
-        missing.extend((!has_core).then(|| "Rust's core".to_string()));
-        missing
-    }
-
-    fn gcc(&self) -> String {
-        format!("{}-linux-gnu-gcc", self.name)
-    }
-
-    fn qemu(&self) -> String {
-        format!("qemu-{}", self.name)
-    }
-
     fn build(&self, package: &str, profile: &str, options: &[&str]) -> PathBuf {
-        let linker = format!("target.{}.linker='{}'", self.triple, self.gcc());
+        let linker = format!("target.{}.linker='{}-linux-gnu-gcc'", self.triple, self.name);
         let lld = format!("target.{}.rustflags=['-Clink-arg=-fuse-ld=lld']", self.triple);
-        build(
-            package,
-            self.triple,
-            profile,
-            &[&["--config", BOOTSTRAP, "--config", &linker, "--config", &lld], options].concat(),
-        )
+        let all = [&["--config", BOOTSTRAP, "--config", &linker, "--config", &lld], options].concat();
+        build(package, self.triple, profile, &all)
     }
 
-    fn run(&self, program: &Path) -> Output {
-        run(limited(self.qemu()).arg(program))
+    fn qemu(&self) -> Command {
+        limited(format!("qemu-{}", self.name))
     }
 }
 
@@ -71,28 +51,25 @@ fn alloc_does_the_same() {
     for target in targets() {
         for profile in ["dev", "release"] {
             let alloc = target.build("", profile, &["--bin=alloc"]).join("alloc");
-            let output = run(limited(target.qemu()).arg("-strace").arg(&alloc));
-            assert_eq!((&*output.stdout, status(&output)), (&b"HI\n"[..], 0));
-            // Each line is `NUMBER name(arguments) = result`, with the number of the process in front.
-            let log = String::from_utf8(output.stderr).unwrap();
-            let calls: Vec<_> = log.lines().map(|line| line.split_once(' ').unwrap().1.trim()).collect();
-            let [find, up, print, down, exit] = calls[..] else { panic!("not five calls: {log}") };
-            let start = hex(find.strip_prefix("brk(NULL) = ").unwrap());
-            let [low, high] = [start, start + 4].map(|address| format!("0x{address:016x}"));
-            assert_eq!(up, format!("brk({high}) = {high}"));
-            assert_eq!(print, format!("write(1,{start:#x},3) = 3"));
-            assert_eq!(down, format!("brk({low}) = {low}"));
-            assert_eq!(exit, "exit(0)");
-
-            for (redirection, errors) in [("> /dev/full", "alloc: write: errno 28\n"), (">&- 2>&-", "")] {
-                let mut shell = limited("sh");
-                shell.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", &target.qemu()]).arg(&alloc);
-                assert_ended(&run(&mut shell), "", errors, EX_IOERR);
-            }
-
             assert_loads(&alloc, false, 4096);
             let size = alloc.metadata().unwrap().len();
             assert!(profile == "dev" || size <= 1500, "{}: {size} bytes", target.triple);
+
+            let output = run(target.qemu().arg("-strace").arg(&alloc));
+            assert_eq!((&*output.stdout, status(&output)), (&b"HI\n"[..], 0));
+            // Each line has the number of the process in front.
+            let log = String::from_utf8(output.stderr).unwrap().replace("0x0000", "0x");
+            let calls = log.lines().map(|line| line.split_once(' ').unwrap().1.trim()).collect::<Vec<_>>().join("; ");
+            let [start, end] = ["address 0", "address 1"];
+            let expected = format!(
+                "brk(NULL) = {start}; brk({end}) = {end}; write(1,{start},3) = 3; brk({start}) = {start}; exit(0)"
+            );
+            assert_eq!(normal(&calls), expected);
+
+            for (redirection, errors) in [("> /dev/full", "alloc: write: errno 28\n"), (">&- 2>&-", "")] {
+                let line = format!("exec qemu-{} \"$0\" {redirection}", target.name);
+                assert_ended(&run(limited("sh").args(["-c", &line]).arg(&alloc)), "", errors, EX_IOERR);
+            }
         }
     }
 }
@@ -100,25 +77,23 @@ fn alloc_does_the_same() {
 #[test]
 fn the_other_programs_run() {
     for target in targets() {
-        for (package, name, parts) in [
-            ("", "layout", &["start of the program", "moved by +4", "moved by -4"][..]),
-            ("malloc", "bump", &["all are dropped"]),
-            ("malloc", "free_list", &["all are dropped"]),
-            ("malloc", "malloc", &["the Box is dropped"]),
+        for (package, name, line, expected) in [
+            ("", "layout", "moved by -4\n", 0),
+            ("malloc", "bump", "all are dropped ", 0),
+            ("malloc", "free_list", "all are dropped ", 0),
+            ("malloc", "malloc", "the Box is dropped ", 0),
+            ("tests/own-program", "own-program", "Hello\n", 0),
+            ("tests/own-program", "zeroed", "", 42),
+            ("tests/own-program", "copies", "", 42),
         ] {
-            let output = target.run(&target.build(package, "dev", &["--bin", name]).join(name));
-            assert_eq!((status(&output), &*output.stderr), (0, &b""[..]));
-            let stdout = String::from_utf8(output.stdout).unwrap();
-            assert!(parts.iter().all(|part| stdout.contains(part)), "{stdout}");
+            let program = target.build(package, "release", &["--bin", name, "--all-features"]).join(name);
+            let output = run(target.qemu().arg(&program));
+            assert_eq!((status(&output), &*output.stderr), (expected, &b""[..]), "{name}");
+            assert!(str::from_utf8(&output.stdout).unwrap().contains(line), "{name}: {output:?}");
+            if name == "layout" || name == "zeroed" {
+                // For each size of page that there is.
+                assert_loads(&program, true, if target.name == "aarch64" { 64 * 1024 } else { 4096 });
+            }
         }
-
-        let programs = target.build("tests/own-program", "release", &["--bins", "--features=malloc"]);
-        for (name, stdout, expected) in
-            [("own-program", "Hello\n", 0), ("data", "", 42), ("zeroed", "", 42), ("copies", "", 42)]
-        {
-            assert_ended(&target.run(&programs.join(name)), stdout, "", expected);
-        }
-        // For each size of page that there is.
-        assert_loads(&programs.join("data"), true, if target.name == "aarch64" { 64 * 1024 } else { 4096 });
     }
 }

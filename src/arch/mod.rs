@@ -6,8 +6,7 @@
 //! - `_start!` defines `_start`, where the kernel starts a program. It calls the function that `entry!` names, with the
 //!   stack aligned as functions expect it, and a debugger's backtrace ends there.
 //! - `system_call!` makes a system call with one argument or three. It is the pair of instructions that loads the
-//!   number
-//!   of the call and enters the kernel.
+//!   number of the call and enters the kernel.
 //!
 //! A new file has to be named here, in `build.rs`, and in `Cargo.toml` (the targets of the dependencies).
 

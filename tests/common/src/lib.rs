@@ -37,10 +37,11 @@ pub fn hex(text: &str) -> u64 {
 /// matter of the kernel and of the compiler, but not which of them are the same.
 pub fn normal(text: &str) -> String {
     let mut addresses = vec![];
-    let number = |address: &Captures| {
-        let known = addresses.iter().position(|other| *other == address[0]);
-        addresses.extend(known.is_none().then(|| address[0].to_string()));
-        format!("address {}", known.unwrap_or(addresses.len()))
+    let number = |found: &Captures| {
+        let known = addresses.iter().position(|address| *address == found[1]);
+        let number = known.unwrap_or(addresses.len());
+        addresses.extend(known.is_none().then(|| found[1].to_string()));
+        format!("address {number}")
     };
-    Regex::new("0x[0-9a-f]+").unwrap().replace_all(text, number).into_owned()
+    Regex::new("0x0*([0-9a-f]+)").unwrap().replace_all(text, number).into_owned()
 }

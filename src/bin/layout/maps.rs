@@ -41,30 +41,24 @@ fn read_file(buffer: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the path is a C string, and the kernel only reads it.
     let fd = unsafe { syscall!(Sysno::openat, AT_FDCWD, c"/proc/self/maps".as_ptr(), O_RDONLY) }?;
     let mut length = 0;
-    loop {
-        let rest = &mut buffer[length..];
-        if rest.is_empty() {
-            return Err(Errno::EFBIG);
-        }
+    while let rest @ [_, ..] = &mut buffer[length..] {
         // SAFETY: the kernel writes into the rest of the buffer, and no further than its length.
         match unsafe { syscall!(Sysno::read, fd, rest.as_mut_ptr(), rest.len()) }? {
-            0 => break,
+            // SAFETY: the descriptor is this function's own, and isn't used again.
+            0 => return unsafe { syscall!(Sysno::close, fd) }.map(|_| length),
             read => length += read,
         }
     }
-    // SAFETY: the descriptor is this function's own, and isn't used again.
-    unsafe { syscall!(Sysno::close, fd) }?;
-    Ok(length)
+    Err(Errno::EFBIG)
 }
 
 /// Takes a line apart: `start-end rights offset device inode name`.
 fn parse(line: &[u8]) -> Option<Mapping<'_>> {
-    let mut fields = line.splitn(6, |&byte| byte == b' ');
-    let mut field = || str::from_utf8(fields.next()?).ok();
-    let (start, end) = field()?.split_once('-')?;
-    let rights = field()?.get(..3)?;
     // The path of a file can have any bytes in it. The program's own, which may be such a path, isn't shown.
-    let name = fields.nth(3).map_or("", |name| str::from_utf8(name).unwrap_or("").trim());
+    let mut fields = line.utf8_chunks().next()?.valid().split_ascii_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let rights = fields.next()?.get(..3)?;
+    let name = fields.nth(3).unwrap_or("");
     let hex = |text| usize::from_str_radix(text, 16).ok();
     Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
 }

@@ -15,6 +15,7 @@ fn builds_and_runs_with_mem_and_without() {
         assert_loads(&programs.join("zeroed"), true, 4096);
         assert_ended(&run_from(&programs, "zeroed"), "", "", 42);
         let programs = build("tests/own-program", "", profile, &["--features=mem", "--config", BOOTSTRAP]);
+        assert_loads(&programs.join("copies"), true, 4096);
         assert_ended(&run_from(&programs, "copies"), "", "", 42);
     }
 }

@@ -22,8 +22,9 @@ pub fn assert_loads(program: &Path, has_data: bool, page: u64) {
     assert_eq!(segments(&file, PT_INTERP), [], "an interpreter");
     assert_eq!(segments(&file, PT_DYNAMIC), [], "a dynamic section");
     for section in file.sections().filter(|section| section.address() > 0) {
-        assert!(!section.name().unwrap().starts_with(".rel"), "relocations: {section:?}");
-        assert_eq!(section.address() % section.align(), 0, "{section:?}");
+        let name = section.name().unwrap();
+        assert!(!name.starts_with(".rel"), "relocations: {name}");
+        assert_eq!(section.address() % section.align(), 0, "the alignment of {name}");
     }
     let rights = |segments: &[(u64, u64, ProgramFlags)]| segments.iter().map(|segment| segment.2).collect::<Vec<_>>();
     assert_eq!(rights(&segments(&file, PT_GNU_STACK)), [PF_R | PF_W]);

@@ -82,7 +82,6 @@ fn the_other_programs_run() {
             ("malloc", "bump", "all are dropped ", 0),
             ("malloc", "free_list", "all are dropped ", 0),
             ("malloc", "malloc", "the Box is dropped ", 0),
-            ("tests/own-program", "own-program", "Hello\n", 0),
             ("tests/own-program", "zeroed", "", 42),
             ("tests/own-program", "copies", "", 42),
         ] {

@@ -17,7 +17,7 @@ fn words(text: &str) -> Vec<String> {
 /// What a program did, and from each line of its table, where the break is and the numbers after that.
 #[track_caller]
 fn traced(program: &str) -> (Strace, Vec<(u64, Vec<i64>)>) {
-    let traced = strace(program, &[], |command| command);
+    let traced = strace(program, &[]);
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());

@@ -1,6 +1,6 @@
 //! What this machine, or a container on it, may not be able to do.
 
-use crate::process::{limited, randomised};
+use crate::process::{limited, randomise};
 use std::io::Write;
 use std::panic::Location;
 
@@ -31,7 +31,7 @@ macro_rules! needs {
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
-        Need::FixedAddresses => randomised(&mut limited("true"), false).status().is_ok(),
+        Need::FixedAddresses => randomise(false).and_then(|()| randomise(true)).is_ok(),
         Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]),
         Need::RandomHeap => {
             std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2")

@@ -2,7 +2,7 @@
 
 use nix::sys::personality;
 use std::ffi::OsStr;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 
 /// Exit statuses, from `sysexits.h`.
@@ -40,14 +40,9 @@ pub fn assert_ended(output: &Output, stdout: &str, stderr: &str, expected: i32) 
     assert_eq!(status(output), expected, "exit status");
 }
 
-/// Has the command start its program with random addresses, or with the same ones each time.
-pub fn randomised(command: &mut Command, on: bool) -> &mut Command {
-    let randomise = move || {
-        let mut now = personality::get()?;
-        now.set(personality::Persona::ADDR_NO_RANDOMIZE, !on);
-        personality::set(now)?;
-        Ok(())
-    };
-    // SAFETY: this runs between fork and exec, and makes only system calls.
-    unsafe { command.pre_exec(randomise) }
+/// Gives the programs that this thread starts from now on random addresses, or the same ones each time.
+pub fn randomise(on: bool) -> nix::Result<()> {
+    let mut now = personality::get()?;
+    now.set(personality::Persona::ADDR_NO_RANDOMIZE, !on);
+    personality::set(now).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use crate::{hex, limited, run};
 use regex_lite::Regex;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// One system call, as strace saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,10 @@ impl Strace {
     }
 }
 
-/// Runs `program` under strace with `options`. Before that, `set_up` may change the command.
-pub fn strace(program: &str, options: &[&str], set_up: impl FnOnce(&mut Command) -> &mut Command) -> Strace {
+/// Runs `program` under strace with `options`.
+pub fn strace(program: &str, options: &[&str]) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let mut command = limited("strace");
-    command.arg("-o").arg(log.path()).args(["-s", "64"]).args(options).arg("--").arg(program);
-    let output = run(set_up(&mut command));
+    let output = run(limited("strace").arg("-o").arg(log.path()).args(options).arg("--").arg(program));
     let log = std::fs::read_to_string(log.path()).unwrap();
     let calls = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
     Strace { output, calls }

@@ -1,7 +1,6 @@
 //! What `./alloc` does, as the kernel and its user see it.
 
 use common::*;
-use nix::libc;
 use nix::sys::ptrace;
 use std::process::{Command, Stdio};
 
@@ -44,12 +43,13 @@ fn stepped() -> Ptraced {
 fn stores_four_bytes() {
     needs!(Ptrace);
     let program = stepped();
-    program.to_call_of(libc::SYS_brk).unwrap();
-    let [end, ..] = program.to_call_of(libc::SYS_brk).unwrap();
+    // The start and the end of the first call of `brk`, and the start of the second one.
+    assert_eq!([(); 3].map(|()| program.to_system_call()), [None; 3]);
+    let (_, [end, ..]) = program.call().unwrap();
     // Once the memory is there, it is filled with something other than the kernel's zeroes.
     assert_eq!(program.to_system_call(), None);
     ptrace::write(program.0, (end - 4) as ptrace::AddressType, -1).unwrap();
-    program.to_call_of(libc::SYS_write).unwrap();
+    assert_eq!(program.to_system_call(), None);
     assert_eq!(program.peek(end - 4), *b"HI\n\0\xff\xff\xff\xff", "four bytes, and no more");
 }
 

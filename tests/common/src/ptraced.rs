@@ -62,18 +62,6 @@ impl Ptraced {
         Some((entry.nr as i64, entry.args))
     }
 
-    /// Runs to the start of the next system call with this number. Returns its arguments, or `None` if there is none.
-    pub fn to_call_of(&self, number: i64) -> Option<[u64; 6]> {
-        while self.to_system_call().is_none() {
-            if let Some((found, arguments)) = self.call()
-                && found == number
-            {
-                return Some(arguments);
-            }
-        }
-        None
-    }
-
     /// The 8 bytes of its memory at `address`.
     pub fn peek(&self, address: u64) -> [u8; 8] {
         ptrace::read(self.0, address as ptrace::AddressType).unwrap().to_ne_bytes()

@@ -63,11 +63,11 @@ impl BreakRegion {
     /// Moves the break up to `end` at the least, or, where others have moved it, by `anew` bytes. Returns the new
     /// memory.
     ///
-    /// `None` if the kernel refuses, or if others have moved the break and `anew` is `None`. Then nothing has changed.
-    pub fn grow(&mut self, end: usize, anew: Option<usize>) -> Option<Range<usize>> {
+    /// `None` if the kernel refuses. Then nothing has changed.
+    pub fn grow(&mut self, end: usize, anew: usize) -> Option<Range<usize>> {
         let _guard = BREAK.lock();
         let start = self.look_up()?;
-        let bytes = if start == self.end { end - self.end } else { anew? };
+        let bytes = if start == self.end { end - self.end } else { anew };
         let grain = if self.size + bytes < HUGE_FROM { GRAIN } else { HUGE_PAGE };
         let reserve = self.trimmed.max(self.size / 2).min(MAX_RESERVE);
         for (bytes, grain) in [(bytes.max(reserve), grain), (bytes, GRAIN)] {

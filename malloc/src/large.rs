@@ -27,16 +27,9 @@ const UNIT: usize = 2 * WORD;
 /// The size of the smallest block, in bytes: when it is free it has a header, links, and its size again.
 const MIN: usize = 2 * UNIT;
 
-// Where a free block has its links: to others in its bin, and if it has room for a run, to others that have.
-const BIN_LINKS: usize = WORD;
-const RUN_LINKS: usize = BIN_LINKS + size_of::<Node>();
-
 // The lowest bits of a header.
 const FREE: usize = 1;
 const PREVIOUS_IS_FREE: usize = 2;
-
-/// The size of a run together with its header, and its alignment, in bytes.
-pub(crate) const RUN: usize = 64 << 10;
 
 /// How many blocks are tried that may be too small, before one is taken that is larger than it has to be.
 const TRIES: usize = 32;
@@ -54,35 +47,37 @@ pub(crate) struct Large {
     bins: [*mut Node; 128],
     /// A bit for each bin that isn't empty.
     used_bins: u128,
-    /// The free blocks that have room for a run.
-    runs: *mut Node,
 }
 
 impl Large {
     /// A heap without memory. It asks for some when it is used.
     pub const fn new() -> Self {
         let (bins, region) = ([null_mut(); 128], BreakRegion::new());
-        Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0, runs: null_mut() }
+        Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0 }
     }
 
     /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel
     /// has mapped them.
     pub fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
-        let free = self.find(size, align, TRIES).or_else(|| self.find_top(size, align));
-        // If the kernel has none left, it is worth a search of any length.
-        let free = free.or_else(|| self.find(size, align, usize::MAX))?;
-        // SAFETY: it has room.
-        let (block, used) = unsafe { self.take(free, size, align) };
-        Some((block, used.min(layout.size())))
-    }
-
-    /// Returns a block of [`RUN`] bytes at a multiple of `RUN`, but for the last word.
-    pub fn allocate_run(&mut self) -> Option<NonNull<u8>> {
-        let is_top = self.runs.is_null();
-        let free = if is_top { self.find_top(RUN, RUN)? } else { self.runs.addr() - RUN_LINKS };
-        // SAFETY: it has room.
-        Some(unsafe { self.take(free, RUN, RUN) }.0)
+        let end = position(self.top, align) + size;
+        let free = (self.find(size, align, TRIES))
+            .or_else(|| (end <= self.limit || self.grow(end, size + align)).then_some(self.top))
+            // If the kernel has none left, it is worth a search of any length.
+            .or_else(|| self.find(size, align, usize::MAX))?;
+        let start = position(free, align);
+        let used = self.zeroed_from.saturating_sub(start + WORD).min(layout.size());
+        // SAFETY: there is room. From the first free byte to the end, this memory is not in use.
+        unsafe {
+            let end = if free == self.top { self.limit } else { self.remove(free) };
+            self.top = self.top.max(end);
+            *word(start) = end - start;
+            if start > free {
+                self.release(free, start);
+            }
+            self.cut(start, size);
+            Some((NonNull::new_unchecked(with_exposed_provenance_mut(start + WORD)), used))
+        }
     }
 
     /// Takes a block back.
@@ -118,7 +113,7 @@ impl Large {
             let end = start + size_at(start);
             if start + size > end {
                 if end == self.top {
-                    if start + size > self.limit && !self.grow(start + size, None) {
+                    if start + size > self.limit && !self.grow(start + size, size) || end != self.top {
                         return false;
                     }
                     self.top = self.limit;
@@ -137,14 +132,14 @@ impl Large {
     /// Returns what is wrong with freeing this block with this layout, if that can be seen.
     pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
         let (start, size) = (block.wrapping_sub(WORD), size_of_block(layout.size()));
-        if !(self.start..self.limit).contains(&start) {
+        if !self.contains(start) {
             return Err("it is not in this heap");
         } else if !block.is_multiple_of(layout.align().max(UNIT)) {
             return Err("no block starts there");
         }
         // SAFETY: it is in this heap.
         let header = unsafe { *word(start) };
-        if start >= self.top || header & FREE != 0 {
+        if header & FREE != 0 {
             Err("it is free already")
         // What is left of a free block belongs to this one if it is too small for another.
         } else if !(size..size + MIN).contains(&(header & !(UNIT - 1))) {
@@ -154,9 +149,9 @@ impl Large {
         }
     }
 
-    /// Whether there is a block of this heap at this address, in use or free.
+    /// Whether this address lies between the start of this heap and its end.
     pub fn contains(&self, address: usize) -> bool {
-        (self.start..self.top).contains(&address)
+        (self.start..self.limit).contains(&address)
     }
 
     /// Finds a free block with room for a block of this size and alignment. Of those that may be too small, it tries
@@ -169,7 +164,7 @@ impl Large {
             bin += (self.used_bins >> bin).trailing_zeros() as usize;
             let mut node = self.bins[bin];
             while !node.is_null() && (tries > 0 || bin >= ample) {
-                let start = node.addr() - BIN_LINKS;
+                let start = node.addr() - WORD;
                 // SAFETY: a block in a bin has a header, and links.
                 unsafe {
                     if position(start, align) + size <= start + size_at(start) {
@@ -184,16 +179,10 @@ impl Large {
         None
     }
 
-    /// Returns the top, after it has grown if it has no room for a block of this size and alignment.
-    fn find_top(&mut self, size: usize, align: usize) -> Option<usize> {
-        let end = position(self.top, align) + size;
-        (end <= self.limit || self.grow(end, Some(size + align + MIN))).then_some(self.top)
-    }
-
-    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it and `anew` is given,
-    /// starts a new top of so many bytes. Returns whether that could be done.
-    fn grow(&mut self, end: usize, anew: Option<usize>) -> bool {
-        let Some(new) = self.region.grow(end + WORD, anew.map(|bytes| bytes + MIN)) else { return false };
+    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it, starts a new top that
+    /// has room for `anew` bytes. Returns whether that could be done.
+    fn grow(&mut self, end: usize, anew: usize) -> bool {
+        let Some(new) = self.region.grow(end + WORD, anew + 2 * MIN) else { return false };
         if new.start != self.limit + WORD {
             let (top, limit) = (self.top, self.limit);
             self.top = new.start.next_multiple_of(UNIT) + WORD;
@@ -214,27 +203,6 @@ impl Large {
         }
         self.limit = new.end - WORD;
         true
-    }
-
-    /// Makes a block out of a free one, or of the top. Returns it, and how many bytes of it may have been written to.
-    ///
-    /// # Safety
-    ///
-    /// There is room in it.
-    unsafe fn take(&mut self, free: usize, size: usize, align: usize) -> (NonNull<u8>, usize) {
-        let start = position(free, align);
-        let used = self.zeroed_from.saturating_sub(start + WORD);
-        // SAFETY: from the first free byte to the end, this memory is not in use.
-        unsafe {
-            let end = if free == self.top { self.limit } else { self.remove(free) };
-            self.top = self.top.max(end);
-            *word(start) = end - start;
-            if start > free {
-                self.release(free, start);
-            }
-            self.cut(start, size);
-            (NonNull::new_unchecked(with_exposed_provenance_mut(start + WORD)), used)
-        }
     }
 
     /// Makes a block in use as small as it can be with this size. What is left is free.
@@ -277,11 +245,8 @@ impl Large {
             *word(start) = size | FREE;
             *word(end - WORD) = size;
             *word(end) |= PREVIOUS_IS_FREE;
-            push(&mut self.bins[bin], word(start + BIN_LINKS).cast());
+            push(&mut self.bins[bin], word(start + WORD).cast());
             self.used_bins |= 1 << bin;
-            if position(start, RUN) + RUN <= end {
-                push(&mut self.runs, word(start + RUN_LINKS).cast());
-            }
         }
     }
 
@@ -296,12 +261,9 @@ impl Large {
             let end = start + size_at(start);
             let bin = bin_of(end - start);
             *word(end) &= !PREVIOUS_IS_FREE;
-            remove(&mut self.bins[bin], word(start + BIN_LINKS).cast());
+            remove(&mut self.bins[bin], word(start + WORD).cast());
             if self.bins[bin].is_null() {
                 self.used_bins &= !(1 << bin);
-            }
-            if position(start, RUN) + RUN <= end {
-                remove(&mut self.runs, word(start + RUN_LINKS).cast());
             }
             end
         }

@@ -6,15 +6,9 @@
 //! static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 //! ```
 //!
-//! There are three parts, and each uses only those before it:
-//!
-//! 1. `break_region.rs` gets the memory. It moves the break up when there is no room left, and down when the top of the
-//!    heap is free.
-//! 2. `large.rs` cuts large blocks out of it, and joins what is free.
-//! 3. `small.rs` cuts small blocks out of large ones.
-//!
-//! `lock.rs` keeps threads apart, and both heaps keep their free blocks in lists, as `list.rs` has them. `bin/bump.rs`
-//! is where to begin: the smallest allocator on the program break, which only ever takes memory.
+//! There are three parts, and each uses only those before it: `break_region.rs` gets the memory, `large.rs` cuts large
+//! blocks out of it, and `small.rs` cuts small blocks out of large ones. `bin/bump.rs` is where to begin: the smallest
+//! allocator on the program break, which only ever takes memory.
 
 #![no_std]
 

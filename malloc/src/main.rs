@@ -24,19 +24,27 @@ program_break::entry!(main);
 
 fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    let start = current_break()?.addr();
     let _ = writeln!(out, "{:<44}{:>14}{:>14}{:>8}", "", "program break", "moved, bytes", "calls");
-    let mut last = Line { program_break: start, calls: 0 };
-    last.print(&mut out, "at the start")?;
+    let start = current_break()?.addr();
+    let (mut last, mut last_calls) = (start, 0);
+    let mut print = |what: &str| {
+        let (program_break, calls) = (current_break()?.addr(), HEAP.calls());
+        let moved = program_break.wrapping_sub(last) as isize;
+        // A failure to write stays in `out`.
+        let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - last_calls);
+        (last, last_calls) = (program_break, calls);
+        Ok(())
+    };
+    print("at the start")?;
 
     let number = Box::new(42);
-    last.print(&mut out, "a Box of a number")?;
+    print("a Box of a number")?;
 
     let mut numbers = Vec::new();
     for n in 0..1_000_000_u64 {
         numbers.push(n * number.as_ref());
     }
-    last.print(&mut out, "a Vec of 1,000,000 numbers, grown one by one")?;
+    print("a Vec of 1,000,000 numbers, grown one by one")?;
 
     let mut squares = BTreeMap::new();
     for n in &numbers[..10_000] {
@@ -44,33 +52,16 @@ fn main() -> Result<(), Error> {
         let _ = write!(name, "{n} squared"); // to a String it can't fail
         squares.insert(name, n * n);
     }
-    last.print(&mut out, "a BTreeMap of 10,000 strings")?;
+    print("a BTreeMap of 10,000 strings")?;
 
     drop(numbers);
-    last.print(&mut out, "the Vec below the BTreeMap is dropped")?;
+    print("the Vec below the BTreeMap is dropped")?;
     drop(squares);
-    last.print(&mut out, "the BTreeMap is dropped")?;
+    print("the BTreeMap is dropped")?;
     drop(number);
-    last.print(&mut out, "the Box is dropped")?;
+    print("the Box is dropped")?;
 
-    let kept = last.program_break - start;
+    let kept = last - start;
     let _ = writeln!(out, "\n{kept} bytes stay with the heap, as a reserve for what comes next.");
     out.result
-}
-
-/// What the last line said.
-struct Line {
-    program_break: usize,
-    calls: usize,
-}
-
-impl Line {
-    fn print(&mut self, out: &mut LineWriter, what: &str) -> Result<(), Error> {
-        let (program_break, calls) = (current_break()?.addr(), HEAP.calls());
-        let moved = program_break.wrapping_sub(self.program_break) as isize;
-        // A failure to write stays in `out`.
-        let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - self.calls);
-        *self = Line { program_break, calls };
-        Ok(())
-    }
 }

@@ -24,7 +24,7 @@
 //!   The address tells: sizes are multiples of twice the alignment, and so are the addresses of blocks in runs, but
 //!   those of blocks elsewhere are not.
 
-use crate::large::{Large, RUN};
+use crate::large::Large;
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
 use core::mem::replace;
@@ -37,6 +37,9 @@ const SIZES: [u32; 20] =
 
 /// The largest small size, in bytes.
 const MAX: usize = 1024;
+
+/// The size of a run, and its alignment, in bytes.
+const RUN: usize = 64 << 10;
 
 /// Returns which small blocks a layout is for: the place of their size in [`SIZES`], and their least alignment. That
 /// bit is set in the address of a block that is in no run. `None` if they aren't small.
@@ -103,7 +106,7 @@ impl Small {
     #[inline]
     pub fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
         let Some((mut size, align)) = class_of(layout) else { return self.large.allocate(layout) };
-        if self.runs[size].is_null() && !self.add_run(size) {
+        if self.runs[size].is_null() && self.add_run(size).is_none() {
             // A larger block does too, if it is aligned well enough.
             let mut larger = (size..SIZES.len()).filter(|&larger| SIZES[larger].is_multiple_of(2 * align as u32));
             let Some(larger) = larger.find(|&larger| !self.runs[larger].is_null()) else {
@@ -134,9 +137,9 @@ impl Small {
 
     /// Adds a run, if there is room for one.
     #[cold]
-    fn add_run(&mut self, size: usize) -> bool {
-        let Some(run) = self.large.allocate_run() else { return false };
-        let run = run.as_ptr().cast::<Run>();
+    fn add_run(&mut self, size: usize) -> Option<()> {
+        let layout = Layout::from_size_align(RUN - size_of::<usize>(), RUN).ok()?;
+        let run = self.large.allocate(layout)?.0.as_ptr().cast::<Run>();
         let unused = (size_of::<Run>() as u32).next_multiple_of(SIZES[size]);
         // SAFETY: it is new, and large enough for a header.
         unsafe {
@@ -148,7 +151,7 @@ impl Small {
             (*run).this = run.addr();
             push(&mut self.runs[size], run.cast());
         }
-        true
+        Some(())
     }
 
     /// Takes a block back. A run without a block in use goes back to the large heap.

@@ -14,9 +14,9 @@ fn words(text: &str) -> Vec<String> {
     text.lines().map(|line| line.split_whitespace().filter(is_word).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// What a program did, and from each line of its table, where the break is and the numbers after that.
+/// What a program did, and the numbers in each line of its table. The first is where the break is.
 #[track_caller]
-fn traced(program: &str) -> (Strace, Vec<(u64, Vec<i64>)>) {
+fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
     let traced = strace(program, &[]);
     assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
@@ -26,73 +26,50 @@ fn traced(program: &str) -> (Strace, Vec<(u64, Vec<i64>)>) {
     let expected = ["brk", "madvise", "write", "exit"];
     assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
 
-    let rows = traced.stdout().lines().filter_map(|line| line.split_once(" 0x")).map(|(_, numbers)| {
-        let (end, numbers) = numbers.split_once(' ').unwrap();
-        (hex(end), numbers.split_whitespace().map(|number| number.parse().unwrap()).collect())
-    });
-    let rows: Vec<_> = rows.collect();
+    let number = |word: &str| word.strip_prefix("0x").map_or_else(|| word.parse().unwrap(), |word| hex(word) as i64);
+    let lines = traced.stdout().lines().filter_map(|line| line.find(" 0x").map(|start| &line[start..]));
+    let rows: Vec<Vec<_>> = lines.map(|line| line.split_whitespace().map(number).collect()).collect();
     // For each line, the program looks up where the break is, and then writes the line.
     let calls = traced.calls.windows(2).filter(|two| two[0].name == "brk" && two[1].name == "write");
-    let breaks: Vec<_> = calls.map(|two| two[0].returned()).collect();
-    let printed: Vec<_> = rows.iter().map(|(end, _)| *end).collect();
-    assert!(printed.len() == 7 && breaks.ends_with(&printed), "{breaks:x?} {printed:x?}");
+    let breaks: Vec<_> = calls.map(|two| two[0].returned() as i64).collect();
+    let printed: Vec<_> = rows.iter().map(|row| row[0]).collect();
+    assert!(breaks.ends_with(&printed), "{breaks:x?} {printed:x?}");
     (traced, rows)
 }
 
-/// How many bytes the break has moved at each step.
-#[track_caller]
-fn moved(program: &str) -> [i64; 7] {
-    let (_, rows) = traced(program);
-    let moved = rows.iter().map(|(end, numbers)| {
-        assert_eq!(numbers, &[(end - rows[0].0) as i64], "{rows:x?}");
+#[test]
+fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
+    needs!(Ptrace);
+    for program in [BUMP, FREE_LIST] {
+        let (_, rows) = traced(program);
         // The break moves in whole pages, so that not every block takes a system call.
-        assert_eq!(numbers[0] % 4096, 0, "{rows:x?}");
-        numbers[0]
-    });
-    moved.collect::<Vec<_>>().try_into().unwrap()
-}
-
-#[test]
-fn bump_moves_the_break_up_only() {
-    if lacks(Need::Ptrace) {
-        return;
+        assert!(rows.iter().all(|row| row[1] == row[0] - rows[0][0] && row[1] % 4096 == 0), "{rows:x?}");
+        let moved: Vec<_> = rows.iter().map(|row| row[1]).collect();
+        let [_, text, at_once, grown, dropped, copied, all_dropped] = moved[..] else { panic!("{moved:?}") };
+        assert!(text > 0 && at_once >= 8_002 && grown >= 16_002 && dropped == grown, "{moved:?}");
+        // The free list has room for the copy below others, and in the end all goes back.
+        let bumped = copied >= 24_002 && all_dropped == copied;
+        assert!(if program == BUMP { bumped } else { (copied, all_dropped) == (grown, 0) }, "{moved:?}");
     }
-    let [_, text, at_once, grown, dropped, copied, all_dropped] = moved(BUMP);
-    assert!(text > 0 && at_once >= 8_002 && grown >= 16_002 && copied >= 24_002);
-    assert_eq!((dropped, all_dropped), (grown, copied));
-}
-
-#[test]
-fn the_free_list_uses_what_is_free_and_gives_it_back() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
-    let [_, text, at_once, grown, dropped, copied, all_dropped] = moved(FREE_LIST);
-    assert!(text > 0 && at_once >= 8_002 && grown >= 16_002);
-    // What is below others stays, the copy has room there, and in the end all goes back.
-    assert_eq!((dropped, copied, all_dropped), (grown, grown, 0));
 }
 
 #[test]
 fn the_heap_moves_the_break_up_and_down_again() {
-    if lacks(Need::Ptrace) {
-        return;
-    }
+    needs!(Ptrace);
     let (traced, rows) = traced(MALLOC);
     for two in rows.windows(2) {
-        let [moved, calls] = two[1].1[..] else { panic!("{rows:x?}") };
-        assert_eq!(two[1].0 as i64 - two[0].0 as i64, moved, "{rows:x?}");
-        assert!(moved == 0 || calls > 0, "{rows:x?}");
+        let [end, moved, calls] = two[1][..] else { panic!("{rows:x?}") };
+        assert!(end - two[0][0] == moved && (moved == 0 || calls > 0), "{rows:x?}");
     }
-    assert!(rows[2].1[0] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
-    let kept = rows[6].0 - rows[0].0;
+    assert!(rows[2][1] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
+    let kept = rows[6][0] - rows[0][0];
     assert!(kept <= 512 << 10, "the break is back down: {rows:x?}");
     assert!(traced.stdout().contains(&format!("\n{kept} bytes stay")), "{}", traced.stdout());
     // The break moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
     assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
     assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
     // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
-    let calls: i64 = rows.iter().map(|(_, numbers)| numbers[1]).sum();
+    let calls: i64 = rows.iter().map(|row| row[2]).sum();
     assert_eq!(traced.named("brk").len(), calls as usize + 1 + rows.len());
 }
 

@@ -6,16 +6,12 @@
 #![no_std]
 #![no_main]
 
-extern crate alloc;
+mod demo;
 
-use alloc::string::String;
-use alloc::vec::Vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
-use core::fmt::Write;
 use core::ptr::null_mut;
-use program_break::stdio::{LineWriter, STDOUT};
-use program_break::{Error, current_break, move_break};
+use program_break::{current_break, move_break};
 
 /// The break moves in steps of this many bytes, a page on most machines, so that not every block takes a system call.
 const STEP: usize = 4096;
@@ -59,37 +55,3 @@ unsafe impl GlobalAlloc for Bump {
 
 #[global_allocator]
 static HEAP: Bump = Bump { next: Cell::new(null_mut()), end: Cell::new(null_mut()) };
-
-program_break::entry!(main);
-
-fn main() -> Result<(), Error> {
-    let mut out = LineWriter::new(STDOUT);
-    let _ = writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "moved in all");
-    let start = current_break()?;
-    let mut print = |what: &str| {
-        let program_break = current_break()?;
-        // A failure to write stays in `out`.
-        let _ = writeln!(out, "{what:<40}{program_break:>14p}{:>14}", program_break.addr() - start.addr());
-        Ok(())
-    };
-    print("at the start")?;
-
-    let text = String::from("HI");
-    print("a String")?;
-    let numbers: Vec<u64> = (0..1000).collect();
-    print("a Vec of 1,000 numbers, made at once")?;
-    let mut grown = Vec::new();
-    for number in &numbers {
-        grown.push(*number);
-    }
-    print("the same, grown one by one")?;
-    drop(numbers);
-    print("the first Vec is dropped")?;
-    let copy = grown.clone();
-    print("the other one is copied")?;
-    // The compiler may leave out an allocation that nobody looks at.
-    drop(core::hint::black_box((text, grown, copy)));
-    print("all are dropped")?;
-
-    out.result
-}

@@ -4,36 +4,30 @@ use fastrand::Rng;
 use program_break::{current_break, move_break};
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::with_exposed_provenance_mut;
 use std::time::Instant;
 
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
-/// the heap's memory above what it has left, it would take that away.
+/// the heap's memory above what it has left, it would take that away. If the program hangs, it ends by `SIGALRM`.
 ///
-/// A program calls it by [`first`].
-pub extern "C" fn keep_glibc_off_the_break() {
+/// A program on the heap calls this by [`first!`].
+pub extern "C" fn before_the_heap() {
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
         // SAFETY: the call only sets a number.
         assert_eq!(unsafe { libc::mallopt(parameter, value) }, 1);
     }
-}
-
-/// What a test calls by [`first`]. If the test hangs, it ends by `SIGALRM`.
-pub extern "C" fn before_a_test() {
-    keep_glibc_off_the_break();
     // SAFETY: the call only sets a timer.
     unsafe { libc::alarm(300) };
 }
 
-/// Makes a program call a function before there is a heap: by an entry in its `.init_array`.
+/// Makes a program call [`before_the_heap`] before all else, by an entry in its `.init_array`.
 #[macro_export]
 macro_rules! first {
-    ($function:ident) => {
+    () => {
         #[used]
         #[unsafe(link_section = ".init_array")]
-        static FIRST: extern "C" fn() = $crate::$function;
+        static FIRST: extern "C" fn() = $crate::before_the_heap;
     };
 }
 
@@ -48,29 +42,20 @@ pub fn others_take(bytes: usize) -> &'static [u8] {
     }
 }
 
+/// The largest size of a page on any machine, in bytes.
+pub const PAGE: usize = 64 << 10;
+
 /// Does something while the break can move up by so many bytes, rounded up to 64 KiB, and no further: another mapping
-/// is in the way.
-pub fn with_room<T>(bytes: usize, action: impl FnOnce() -> T) -> T {
-    // The kernel leaves a page below the mapping free. This is the largest size of a page.
-    const PAGE: usize = 64 << 10;
+/// is in the way, and the kernel leaves a page below it free.
+pub fn with_room(bytes: usize, action: impl FnOnce()) {
     let end = current_break().expect("a break").addr() + bytes;
     let obstacle = with_exposed_provenance_mut(end.next_multiple_of(PAGE) + PAGE);
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     // SAFETY: nothing else is there.
     assert_eq!(unsafe { libc::mmap(obstacle, PAGE, libc::PROT_NONE, flags, -1, 0) }, obstacle);
-    let result = catch_unwind(AssertUnwindSafe(action));
+    action();
     // SAFETY: nobody uses it.
     assert_eq!(unsafe { libc::munmap(obstacle, PAGE) }, 0);
-    result.unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-fn boxes(count: usize, order: impl FnOnce(&mut Vec<u32>)) {
-    let mut all: Vec<_> = (0..count).map(|n| Some(Box::new([n as u8; 48]))).collect();
-    let mut indices: Vec<_> = (0..count as u32).collect();
-    order(&mut indices);
-    for index in indices {
-        black_box(all[index as usize].take());
-    }
 }
 
 /// Replaces one of 1,000 blocks by a new one, again and again.
@@ -85,53 +70,57 @@ fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
     black_box(blocks);
 }
 
-fn work(case: &str, count: usize) {
+fn work(case: &str) {
     let mut random = Rng::with_seed(0x5eed);
     match case {
         "vec" => {
             let mut numbers = Vec::new();
-            for n in 0..count as u64 {
+            for n in 0..10_000_000_u64 {
                 numbers.push(n);
             }
             black_box(numbers);
         }
-        "in-order" => boxes(count, |_| {}),
-        "reverse" => boxes(count, |indices| indices.reverse()),
-        "random" => boxes(count, |indices| random.shuffle(indices)),
+        "in-order" | "reverse" | "random" => {
+            let mut boxes: Vec<_> = (0..1_000_000).map(|n| Some(Box::new([n as u8; 48]))).collect();
+            let mut indices: Vec<_> = (0..1_000_000_u32).collect();
+            match case {
+                "reverse" => indices.reverse(),
+                "random" => random.shuffle(&mut indices),
+                _ => {}
+            }
+            for index in indices {
+                black_box(boxes[index as usize].take());
+            }
+        }
         "map" => {
             let mut map = BTreeMap::new();
-            for n in 0..count {
+            for n in 0..300_000 {
                 let key = random.u64(..);
                 map.insert(format!("{key:x} is number {n}"), vec![n as u8; key as usize % 100]);
             }
-            let mut keep = false;
-            map.retain(|_, _| {
-                keep = !keep;
-                keep
-            });
+            map.retain(|_, value| value.len() % 2 == 0);
             black_box(map);
         }
-        "mix" => churn(count, 0x5eed, |random| {
+        "mix" => churn(1_000_000, 0x5eed, |random| {
             let bits = random.usize(..21);
             random.usize(1..=1 << bits)
         }),
         "threads" => std::thread::scope(|scope| {
             for seed in [1, 2] {
-                scope.spawn(move || churn(count / 2, seed, |random| random.usize(1..=500)));
+                scope.spawn(move || churn(2_000_000, seed, |random| random.usize(1..=500)));
             }
         }),
         other => panic!("no case is called {other}"),
     }
 }
 
-/// `PROGRAM CASE COUNT`: does the work and prints how many seconds it took, and by how many KiB it made the process
-/// larger at its peak.
+/// `PROGRAM CASE`: does the work and prints how many seconds it took, and by how many KiB it made the process larger at
+/// its peak.
 pub fn main() {
-    let args: Vec<_> = std::env::args().collect();
-    let (case, count) = (args[1].clone(), args[2].parse().expect("COUNT"));
+    let case = std::env::args().nth(1).expect("CASE");
     let before = memory("VmHWM:");
     let start = Instant::now();
-    work(&case, count);
+    work(&case);
     let seconds = start.elapsed().as_secs_f64();
     println!("{seconds} {}", memory("VmHWM:") - before);
 }

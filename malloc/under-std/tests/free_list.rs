@@ -2,29 +2,20 @@
 //! the kernel refuses to. It is for programs with one thread, and the test harness has more, so this is a program
 //! without one.
 
-// In that file, `program_break` is this program, so that its `main` isn't started.
-extern crate program_break as library;
-extern crate self as program_break;
-
-#[expect(dead_code, unused_attributes)]
+#[expect(unused_attributes)]
 #[path = "../../src/bin/free_list.rs"]
 mod free_list;
 mod model;
 
-macro_rules! entry {
-    ($main:path) => {};
-}
-pub(crate) use entry;
-pub use library::{Error, current_break, move_break, stdio};
-
-use model::{Block, ask_for_too_much, run, steps};
+use model::{Block, run, steps};
+use program_break::current_break;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use std::alloc::Layout;
 use std::hint::black_box;
 use under_std::{others_take, with_room};
 
-under_std::first!(before_a_test);
+under_std::first!();
 
 fn main() {
     let new = |size, align| Block::new(Layout::from_size_align(size, align).unwrap(), 1, false);
@@ -35,18 +26,17 @@ fn main() {
     let (above, left) = (new(10_000, 1), new(48, 16));
     assert!(left.start.addr() < others[0].as_ptr().addr() && others[0].as_ptr().addr() < above.start.addr());
     drop((below, above, left));
-    ask_for_too_much();
 
     // Somebody else leaves the break at any address, again and again, while there are blocks.
     let mut random = TestRunner::deterministic();
     others.reserve(80);
     for _ in 0..80 {
-        let (before, after, size) = (steps(400), steps(400), 1..10_000_usize).new_tree(&mut random).unwrap().current();
+        let (before, after, size) = (steps(), steps(), 1..10_000_usize).new_tree(&mut random).unwrap().current();
         let mut kept = run(&before);
         others.push(others_take(size));
         kept.truncate(kept.len() / 2);
         // This is more than is free.
-        assert!(with_room(0, || black_box(Vec::<u8>::new()).try_reserve_exact(1 << 30)).is_err());
+        with_room(0, || assert!(black_box(Vec::<u8>::new()).try_reserve_exact(1 << 30).is_err()));
         drop(run(&after));
         // All that is free has become one again. So the break is back down, but for the bytes below the first address
         // that a block can have.

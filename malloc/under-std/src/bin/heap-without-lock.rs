@@ -5,7 +5,7 @@ use program_break_malloc::{Heap, NoLock};
 // SAFETY: this program has one thread.
 static HEAP: Heap<NoLock> = unsafe { Heap::without_lock() };
 
-under_std::first!(keep_glibc_off_the_break);
+under_std::first!();
 
 fn main() {
     under_std::main();

@@ -2,7 +2,7 @@
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
-under_std::first!(keep_glibc_off_the_break);
+under_std::first!();
 
 fn main() {
     under_std::main();

@@ -18,7 +18,7 @@ pub extern "C" fn before_the_heap() {
         assert_eq!(unsafe { libc::mallopt(parameter, value) }, 1);
     }
     // SAFETY: the call only sets a timer.
-    unsafe { libc::alarm(300) };
+    unsafe { libc::alarm(1200) };
 }
 
 /// Makes a program call [`before_the_heap`] before all else, by an entry in its `.init_array`.

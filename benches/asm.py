@@ -13,21 +13,13 @@ import sys
 import gdb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# For each step, a part of its line in main.rs or start.rs, and the comment above the same step in alloc.s.
-STEPS = {
-    "current_break()": "find the program break",
-    "heap_end": "move it up by 4 bytes",
-    "*heap =": "store something",
-    "write_all(": "print it from there",
-    "exit(0)": "exit",
-}
 
 
 def article():
-    """The instructions of alloc.s, by step."""
+    """The instructions of alloc.s, by what the lines of the Rust program contain that do the same."""
     with open(os.path.join(HERE, "alloc.s"), encoding="utf-8") as file:
-        steps = re.findall(r"^# (.*)\n((?: +.*\n)+)", file.read(), re.MULTILINE)
-    return {title: [" ".join(line.split()) for line in lines.splitlines()] for title, lines in steps}
+        steps = re.findall(r"^# .*: (.*)\n((?: +.*\n)+)", file.read(), re.MULTILINE)
+    return {part: [" ".join(line.split()) for line in lines.splitlines()] for part, lines in steps}
 
 
 def place(last):
@@ -45,17 +37,15 @@ def place(last):
 
 
 def run():
-    """Runs the program instruction by instruction. Returns the step, the place and the text of each."""
+    """Runs the program instruction by instruction. Returns the place and the text of each."""
     gdb.execute("set disable-randomization off")  # not allowed everywhere, and not needed
     gdb.execute("starti > /dev/null")
     instructions, at = [], ""
     while gdb.selected_inferior().pid:
         at = place(at)
-        step = next((title for part, title in STEPS.items() if part in at), None)
         frame = gdb.newest_frame()
-        text = frame.architecture().disassemble(frame.pc())[0]["asm"]
-        text = re.sub(r"0x[0-9a-f]+ <(.*)>", r"\1", " ".join(text.split()))
-        instructions.append((step, at, text))
+        text = " ".join(frame.architecture().disassemble(frame.pc())[0]["asm"].split())
+        instructions.append((at, re.sub(r"0x[0-9a-f]+ <(.*)>", r"\1", text)))
         gdb.execute("stepi", to_string=True)
     return instructions
 
@@ -63,11 +53,11 @@ def run():
 def listing():
     ours, theirs = run(), article()
     yield f"{len(ours)} instructions, and {sum(map(len, theirs.values()))} in the article's program"
-    for step, group in itertools.groupby(ours, lambda instruction: instruction[0]):
-        group = list(group)
-        yield ""
-        yield from dict.fromkeys(at for _, at, _ in group)
-        for pair in itertools.zip_longest((text for _, _, text in group), theirs.pop(step, []), fillvalue=""):
+    parts = list(theirs)
+    for step, group in itertools.groupby(ours, lambda own: next((part for part in parts if part in own[0]), None)):
+        places, texts = zip(*group)
+        yield from ["", *dict.fromkeys(places)]
+        for pair in itertools.zip_longest(texts, theirs.pop(step, []), fillvalue=""):
             yield "        {:32}{}".format(*pair).rstrip()
     if theirs:
         raise gdb.GdbError(f"the program has no instruction for these steps: {', '.join(theirs)}")

@@ -16,10 +16,7 @@ import gdb
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, HERE)
-from process import STEPS, Memory, Process, c_characters, size, source  # beside this file
-
-SECONDS = 12
-STILL = 3  # the step that is shown without motion
+from process import STEPS, Process, c_characters, regions, size, source  # beside this file
 
 STYLE = """
 svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --strong: #0550ae; --part: #f6f8fa;
@@ -40,14 +37,12 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 
 
 def record():
-    """Runs the program. Returns, for each step, what happened, and the bytes of the heap and the memory after it."""
+    """Runs the program. Returns, for each step, what happened, and the bytes of the heap and the regions after it."""
     gdb.execute("set args > /dev/null")
     process = Process()
-    if not process.start():
-        raise gdb.GdbError("the program did not reach main")
     steps = []
     while events := process.advance():
-        steps += [(event, process.heap(), Memory(process)) for event in events]
+        steps += [(event, process.heap(), regions()) for event in events]
     if [event.step for event, _, _ in steps] != list(STEPS):
         raise gdb.GdbError("the program did not go through the five steps")
     return steps
@@ -57,16 +52,16 @@ def text(x, y, content, kind=""):
     return f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>'
 
 
-def draw_step(number, event, heap, memory):
+def draw_step(number, event, heap, heap_start):
     """Returns what is seen in one step: the heap as it is then, the step's name, and what happens."""
-    yield f'<g class="step{" still" * (number == STILL)}" style="animation-delay: {(number - 6) * SECONDS / 5:.1f}s">'
+    yield f'<g class="step{" still" * (number == 3)}" style="animation-delay: {(number - 6) * 2.4:.1f}s">'
     edge = 236 if heap else 300  # where the program break is
     if heap:
         width = 168 / len(heap)
         for at, character in enumerate(c_characters(heap)):
             yield f'<rect x="{172 + at * width}" y="236" width="{width}" height="64" class="heap"/>'
             yield text(172 + (at + 0.5) * width, 274, character, "code middle")
-        yield text(162, 242, f"{memory.program_break:#x}", "code right quiet")
+        yield text(162, 242, f"{heap_start + len(heap):#x}", "code right quiet")
         yield text(350, 274, f"heap, {size(len(heap))}")
         yield text(350, 306, "heap start", "quiet")
     yield f'<path d="M168 {edge}H344" class="break"/>'
@@ -75,43 +70,36 @@ def draw_step(number, event, heap, memory):
     yield text(24, 424, f"src/main.rs, line {event.lines[-1]}", "quiet")
     yield text(24, 454, source(event.lines[-1]).strip(), "code")
     yield text(24, 484, event.call or "no system call", "code strong")
-    if event.printed:
-        yield text(728, 484, f"printed: {' '.join(c_characters(event.printed))}", "code right")
     yield "</g>"
 
 
 def draw(steps):
     """Returns the text of the file: the memory, with high addresses on top, and the steps in it."""
-    _, _, memory = steps[1]
-    if memory.heap_start != memory.program[1]:
-        raise gdb.GdbError(
-            "the heap is not right above the program: gdb could not switch address randomisation off "
-            "(in a container, a filter of system calls may refuse personality(ADDR_NO_RANDOMIZE))"
-        )
-    description = "; ".join(
-        f"{number}, {name}: {event.call or ' '.join(c_characters(heap))}"
-        for number, (name, (event, heap, _)) in enumerate(zip(STEPS.values(), steps), 1)
-    )
-    lines = [line for number, step in enumerate(steps, 1) for line in draw_step(number, *step)]
-    for number, name in enumerate(STEPS.values(), 1):
-        lines += [text(354, 31 * number + 15, f"{number}"), text(371, 31 * number + 15, name)]
+    places = {name: (start, end) for start, end, _, name in steps[1][2]}
+    program, heap, stack = places["program"], places["heap"], places["stack; grows down"]
+    if heap[0] != program[1]:
+        raise gdb.GdbError("the heap is not right above the program: gdb can't switch address randomisation off")
+    lines = []
+    for number, (event, data, _) in enumerate(steps, 1):
+        lines += draw_step(number, event, data, heap[0])
+        lines += [text(354, 31 * number + 15, f"{number}"), text(371, 31 * number + 15, STEPS[event.step])]
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 752 508" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
 <desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
-break, a very large gap, and the stack. The five steps are: {escape(description)}.</desc>
+break, a very large gap, and the stack. The five steps are: {"; ".join(STEPS.values())}.</desc>
 <style>{STYLE}</style>
 <rect width="752" height="508" rx="8" class="ground"/>
 <rect x="172" y="40" width="168" height="52" class="part"/>
 <text x="256" y="72" class="middle">stack</text>
-<text x="162" y="46" class="code right quiet">{memory.stack[1]:#x}</text>
-<text x="162" y="98" class="code right quiet">{memory.stack[0]:#x}</text>
+<text x="162" y="46" class="code right quiet">{stack[1]:#x}</text>
+<text x="162" y="98" class="code right quiet">{stack[0]:#x}</text>
 <path d="M172 92V300M340 92V300" class="edge" stroke-dasharray="3 5"/>
-<text x="256" y="164" class="middle quiet">the gap, {size(memory.stack[0] - memory.program_break)}</text>
+<text x="256" y="164" class="middle quiet">the gap, {size(stack[0] - heap[0])}</text>
 <text x="256" y="188" class="middle quiet">(not to scale)</text>
 <rect x="172" y="300" width="168" height="64" class="part"/>
 <text x="256" y="338" class="middle">program</text>
-<text x="162" y="306" class="code right quiet">{memory.heap_start:#x}</text>
-<text x="162" y="370" class="code right quiet">{memory.program[0]:#x}</text>
+<text x="162" y="306" class="code right quiet">{heap[0]:#x}</text>
+<text x="162" y="370" class="code right quiet">{program[0]:#x}</text>
 <path d="M24 392H728" class="edge"/>
 {chr(10).join(lines)}
 </svg>

@@ -11,73 +11,48 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from process import STEPS, Memory, Process, c_characters, size, source  # beside this file
+from process import STEPS, Process, c_characters, pid, regions, size, source  # beside this file
 
 REMARKS = {
     "find": "This is where the heap ends. It is still empty, so it starts here, too.",
-    "up": "These bytes are ours. The kernel maps memory in whole pages of {page:,} bytes.",
+    "up": f"These bytes are ours. The kernel maps memory in whole pages of {os.sysconf('SC_PAGE_SIZE'):,} bytes.",
     "store": "This takes no system call: the memory is ours, and a mov is enough.",
-    "print": "The kernel has read these bytes from the heap and printed them: {printed}",
+    "print": "The kernel has read the first three of these bytes, and printed them.",
     "down": "The page is gone, too. Using it now would cause a segmentation fault.",
-    "failure": "The program reports this on standard error before it exits.",
 }
-NOTES = {"store": "changed", "print": "printed"}  # beside the heap
 
 
-def title(step):
-    if step not in STEPS:
-        return "Not in the article: the kernel refused"
-    return f"Step {list(STEPS).index(step) + 1} of {len(STEPS)}: {STEPS[step]}"
+def draw(old_break):
+    """Shows the article's picture, with high addresses on top, in the columns of `layout`, and then the bytes of the
+    heap. It marks what has changed since the program break was at `old_break`."""
+    mapped, program_break = regions(), PROCESS.program_break
+    names = {"program break": program_break, "heap start": PROCESS.heap_start}
+    names.update({"end of the page": end for _, end, _, name in mapped if name == "heap"})
+    edges = sorted({*names.values(), *(edge for region in mapped for edge in region[:2])} - {0}, reverse=True)
 
+    def region_at(address):
+        return next(((rights, name) for start, end, rights, name in mapped if start <= address < end), None)
 
-def write_lines(*lines):
-    gdb.write("".join(f"{line}\n" for line in lines))
-    gdb.flush()  # before the program writes to the same place
-
-
-def marked(line, note):
-    return f"{line} ◄ {note}" if note else line
-
-
-def draw(before, heap_note=""):
-    """The article's picture as a list of lines, with high addresses on top, in the columns of `layout`. It marks what
-    has changed since the program break was at `before`, and has a note beside the heap."""
-    memory, lines, above = Memory(PROCESS), [], 0
-    names = {"program break": memory.program_break, "heap start": memory.heap_start}
-
-    def edge(address):
-        here = [name for name, at in names.items() if at == address]
+    # Of what is empty, the part above the heap alone has a line.
+    gap = min(edge for edge in edges if edge >= program_break and not region_at(edge))
+    lines = []
+    for high, low in zip(edges, edges[1:] + [0]):
+        here = [name for name, address in names.items() if address == high]
         note = ""
-        if memory.program_break != before and here:
-            is_new = not before or "end of the page" in here
-            note = "new" if is_new else f"moved by {address - before:+}" * ("program break" in here)
+        if here and program_break != old_break:
+            is_new = not old_break or "end of the page" in here
+            note = " ◄ new" if is_new else f" ◄ moved by {high - old_break:+}" * ("program break" in here)
         ruler = "".join(f"── {name} " for name in here)
-        lines.append(marked(f"{address:#18x} {ruler:─<45}", note))
-
-    for start, end, rights, name in memory.regions:
-        for low, high, name, side in [(end, above, "", "┆"), (start, end, name, "│")]:
-            while low < high:
-                at = max([low] + [mark for mark in names.values() if mark < high])
-                label = name
-                if side == "┆" and start < (memory.program_break or memory.program[1]) <= at:
-                    label = "the gap"  # of what is empty, this alone has a line
-                elif name == "heap" and memory.program_break <= at:
-                    names["end of the page"], label = high, "not asked for"
-                edge(high)
-                if label:
-                    row = f"{'':18} {side} {label:22.22}{size(high - at):>14}  {rights * (side == '│'):3} {side}"
-                    lines.append(marked(row, heap_note * (label == "heap")))
-                high = at
-        above = start
-    edge(above)
-    return lines
-
-
-def heap_bytes(before=b""):
-    """The bytes of the heap, as hexadecimal and as text, and what was there before."""
-    data = PROCESS.heap()
-    line = f"{PROCESS.heap_start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}"
-    return [marked(line, before and f"before: {before.hex(' ')}")] if data else []
+        lines.append(f"{high:#18x} {ruler:─<45}{note}")
+        side = "│" if region_at(low) else "┆"
+        rights, name = region_at(low) or ("", "the gap" * (low == gap))
+        if name == "heap" and low >= program_break:
+            name = "not asked for"
+        if name:
+            lines.append(f"{'':18} {side} {name:22.22}{size(high - low):>14}  {rights:3} {side}")
+    print(*lines, "", sep="\n")
+    if data := PROCESS.heap():
+        print(f"{PROCESS.heap_start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}")
 
 
 def command(function):
@@ -102,41 +77,33 @@ Type tour once, and then press Enter alone for each further step. Each stop
 shows the lines of src/main.rs that were run, the system call with its result,
 and the memory. You can type any other command of gdb in between. After the
 end, the tour starts again."""
-    if not PROCESS.is_running():
-        if PROCESS.start():
-            write_lines("The program is before its first step again. To go on, press Enter or type tour.")
-        return
     events = PROCESS.advance()
+    if not pid():
+        print("\nThe end\nThe kernel takes back all that the program had.")
     if not events:
-        if not PROCESS.is_running():
-            write_lines("", "The end", "The kernel takes back all that the program had.")
         return
-    write_lines("")
     for event in events:
-        write_lines(title(event.step), *[f"{line}\t{source(line)}" for line in event.lines])
+        number = list(STEPS).index(event.step) + 1
+        print(f"\nStep {number} of {len(STEPS)}: {STEPS[event.step]}")
+        for line in event.lines:
+            print(f"{line}\t{source(line)}")
         if event.call:
-            write_lines(event.call)
-    remark = REMARKS[event.step].format(page=os.sysconf("SC_PAGE_SIZE"), printed=" ".join(c_characters(event.printed)))
-    write_lines("", *draw(PROCESS.shown_break, NOTES.get(event.step, "")), "", *heap_bytes(event.before), remark)
-    PROCESS.shown_break = PROCESS.program_break
+            print(event.call)
+    print()
+    draw(events[0].old_break)
+    print(REMARKS[event.step])
 
 
 @command
 def memory():
     """Draw the memory of the process as it is now, and show the bytes of the heap."""
-    if not PROCESS.is_running():
+    if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
-    write_lines(*draw(PROCESS.shown_break), "", *heap_bytes())
+    draw(PROCESS.program_break)
 
 
 # `step` stays in this project: the source of core is not here.
 gdb.execute("skip -rfu ^core::", to_string=True)
 PROCESS = Process()
-try:
-    PROCESS.start()
-    write_lines(
-        "This is ./alloc, before its first step. To go on, type tour, and then Enter.",
-        "In between, type memory or any other command of gdb. For help: help user-defined",
-    )
-except gdb.GdbError as error:  # which gdb would show with a traceback
-    write_lines(str(error))
+print("To see the first step of ./alloc, type tour. For each further step, press Enter.")
+print("In between, type memory or any other command of gdb. For help: help user-defined")

@@ -1,7 +1,0 @@
-# The floor: a program that only exits.
-
-        .globl _start
-_start:
-        mov     $60, %rax
-        mov     $0, %rdi
-        syscall

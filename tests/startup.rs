@@ -36,9 +36,6 @@ fn the_benchmark_prints_the_figures_of_its_page() {
     let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
     let args = ["test", "--quiet", "--locked", "--release", "--bench", "startup", "--target-dir", target];
     let table = printed(env!("CARGO"), &args);
-    for name in ["C ", "Rust std "] {
-        assert!(row(&table, name).iter().all(|figure| *figure > 0), "{name}: {table}");
-    }
     // These were counted by hand in benches/alloc.s.
     assert_eq!(row(&table, "assembly ")[2..], [4, 18]);
 

@@ -10,7 +10,7 @@ extern crate alloc;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use program_break::stdio::{LineWriter, STDOUT};
@@ -48,9 +48,7 @@ fn main() -> Result<(), Error> {
 
     let mut squares = BTreeMap::new();
     for n in &numbers[..10_000] {
-        let mut name = String::new();
-        let _ = write!(name, "{n} squared"); // to a String it can't fail
-        squares.insert(name, n * n);
+        squares.insert(format!("{n} squared"), n * n);
     }
     print("a BTreeMap of 10,000 strings")?;
 

@@ -1,7 +1,5 @@
-//! The stages from a bump allocator to the heap: what their tables say, and what the kernel saw. After them comes a
-//! program of one's own on the heap.
+//! The stages from a bump allocator to the heap: what their tables say, and what the kernel saw.
 
-use common::cargo::{BOOTSTRAP, build};
 use common::*;
 
 const BUMP: &str = env!("CARGO_BIN_EXE_bump");
@@ -85,17 +83,4 @@ fn they_report_when_the_kernel_refuses() {
         assert!(stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "), "{stderr}");
         assert_eq!(status(&output), EX_SOFTWARE, "{stderr}");
     }
-}
-
-#[test]
-fn a_program_of_ones_own_reports_when_there_is_no_more_memory() {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    // `--bin`, since the others have no global allocator.
-    let programs =
-        build("tests/own-program", "", profile, &["--features=malloc", "--bin=out-of-memory", "--config", BOOTSTRAP]);
-    let output = run(&mut limited(programs.join("out-of-memory")));
-    let message = format!("memory allocation of {} bytes failed\n", 1_u64 << 60);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.starts_with("out-of-memory: panicked at ") && stderr.ends_with(&message), "{stderr}");
-    assert_eq!(status(&output), EX_SOFTWARE);
 }

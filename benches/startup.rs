@@ -6,10 +6,7 @@
 //! page faults (those without reading a disk) and the system calls are counted from the first instruction to the last:
 //! what the kernel does before that is the same for all.
 
-mod common;
-
-use crate::common::{progress, quartiles};
-use ::common::Ptraced;
+use common::Ptraced;
 use indicatif::HumanCount;
 use std::error::Error;
 use std::process::{Command, Stdio};
@@ -64,7 +61,7 @@ fn minor_faults(process: &Ptraced) -> u64 {
 fn measure(programs: &[(&str, String)], runs: usize) -> Vec<Vec<f64>> {
     let mut seconds = vec![vec![]; programs.len()];
     let mut order: Vec<_> = (0..programs.len()).collect();
-    for _ in progress(runs).wrap_iter(0..runs) {
+    for _ in 0..runs {
         fastrand::shuffle(&mut order);
         for &n in &order {
             let (name, program) = &programs[n];
@@ -100,17 +97,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("C", out("c")),
         ("Rust std", out("std")),
     ][..tested];
+    run("sh", &["-c", "echo $(date +%F), $(uname -sr), $(rustc --version)"])?;
+    println!("medians of {runs} runs each; time from the start of a process to its end, with the quartiles\n");
     let figures: Vec<_> = programs.iter().map(|(_, program)| look(program)).collect();
     let seconds = measure(programs, runs);
 
-    run("sh", &["-c", "echo $(date +%F), $(uname -sr), $(rustc --version)"])?;
-    println!("medians of {runs} runs each; time from the start of a process to its end, with the quartiles\n");
     println!("              bytes    page  system   instr-    time, as a ratio");
     println!("            in file  faults   calls  uctions    to assembly");
     for (n, [file, faults, calls, instructions]) in figures.into_iter().enumerate() {
         let [file, instructions] = [file, instructions].map(|count| HumanCount(count).to_string());
         let ratios = seconds[n].iter().zip(&seconds[ASSEMBLY]).map(|(own, assembly)| own / assembly);
-        let [low, median, high] = quartiles(ratios.collect());
+        let mut ratios: Vec<_> = ratios.collect();
+        ratios.sort_by(f64::total_cmp);
+        let [low, median, high] = [1, 2, 3].map(|quarters| ratios[(ratios.len() - 1) * quarters / 4]);
         println!(
             "{:10}{file:>9}{faults:>8}{calls:>8}{instructions:>9}    {median:.2} ({low:.2} to {high:.2})",
             programs[n].0,

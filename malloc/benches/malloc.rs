@@ -4,10 +4,6 @@
 //! ratio to the most bytes that the program has at one time. Both are medians. Each case is run in a process of its
 //! own.
 
-#[path = "../../benches/common/mod.rs"]
-mod common;
-
-use common::{progress, quartiles};
 use std::path::Path;
 use std::process::Command;
 
@@ -35,6 +31,11 @@ fn run(programs: &Path, allocator: &str, case: &str) -> Vec<f64> {
     stdout.split_whitespace().map(|word| word.parse().expect("a number")).collect()
 }
 
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn main() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heaps");
     let mut cargo = Command::new(env!("CARGO"));
@@ -44,7 +45,6 @@ fn main() {
     let programs = target.join("release");
 
     println!("| | {} |\n|{}", ALLOCATORS.map(|(_, name)| name).join(" | "), " --- |".repeat(ALLOCATORS.len() + 1));
-    let bar = progress(CASES.len() * RUNS);
     for (case, title) in CASES {
         let alive = run(&programs, "alive", case)[2];
         let mut figures = vec![vec![]; ALLOCATORS.len()];
@@ -54,7 +54,6 @@ fn main() {
                     runs.push(run(&programs, program, case));
                 }
             }
-            bar.inc(1);
         }
         let cells = figures.iter().map(|runs| {
             if runs.is_empty() {
@@ -62,10 +61,8 @@ fn main() {
             }
             let time = runs.iter().zip(&figures[2]).map(|(own, glibc)| own[0] / glibc[0]).collect();
             let peak = runs.iter().map(|figures| figures[1] / alive).collect();
-            format!("{:.2} ({:.2})", quartiles(time)[1], quartiles(peak)[1])
+            format!("{:.2} ({:.2})", median(time), median(peak))
         });
-        let row = format!("| {title} | {} |", cells.collect::<Vec<_>>().join(" | "));
-        bar.suspend(|| println!("{row}"));
+        println!("| {title} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }
-    bar.finish_and_clear();
 }

@@ -1,8 +1,6 @@
 //! What `./alloc` does, as the kernel and its user see it.
 
 use common::*;
-use nix::sys::ptrace;
-use std::process::{Command, Stdio};
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 
@@ -30,49 +28,6 @@ fn makes_these_system_calls_and_no_others() {
         randomise(false).unwrap();
         assert_calls();
     }
-}
-
-/// `alloc`, stopped before its first instruction, and with its output thrown away.
-fn stepped() -> Ptraced {
-    let mut command = Command::new(ALLOC);
-    command.stdout(Stdio::null());
-    Ptraced::start(command)
-}
-
-#[test]
-fn stores_four_bytes() {
-    needs!(Ptrace);
-    let program = stepped();
-    // The start and the end of the first call of `brk`, and the start of the second one.
-    assert_eq!([(); 3].map(|()| program.to_system_call()), [None; 3]);
-    let (_, [end, ..]) = program.call().unwrap();
-    // Once the memory is there, it is filled with something other than the kernel's zeroes.
-    assert_eq!(program.to_system_call(), None);
-    ptrace::write(program.0, (end - 4) as ptrace::AddressType, -1).unwrap();
-    assert_eq!(program.to_system_call(), None);
-    assert_eq!(program.peek(end - 4), *b"HI\n\0\xff\xff\xff\xff", "four bytes, and no more");
-}
-
-#[test]
-#[cfg(target_arch = "x86_64")] // whose registers it reads
-fn keeps_the_stack_aligned() {
-    needs!(Ptrace);
-    let program = stepped();
-    let mut calls = 0;
-    loop {
-        let registers = ptrace::getregs(program.0).unwrap();
-        let code = program.peek(registers.rip);
-        // call rel32; call r/m64, which has 2 in the middle of its second byte.
-        if code[0] == 0xe8 || code[0] == 0xff && code[1] >> 3 & 7 == 2 {
-            assert_eq!(registers.rsp % 16, 0, "at the call at {:#x}", registers.rip);
-            calls += 1;
-        }
-        if let Some(status) = program.step() {
-            assert_eq!(status, 0);
-            break;
-        }
-    }
-    assert!(calls >= 1, "_start calls main");
 }
 
 #[test]

@@ -56,15 +56,22 @@ fn step_goes_into_functions_of_this_project_alone() {
 }
 
 #[test]
-fn shows_the_frames_and_the_heap_in_its_variables() {
+fn shows_the_stack_and_the_heap() {
     needs!(Ptrace);
-    let all = ["set backtrace past-main on", "set backtrace past-entry on", "break program_break::arch::write", "run"];
-    let output = gdb(ALLOC, &[&all[..], &["bt", "up 2", "print heap_end as usize - heap_start as usize"]].concat());
+    let at_start = ["break *alloc::start", "run", "print $sp as usize % 16", "tbreak alloc::main", "continue"];
+    // Once the memory is there, it is filled with something other than the kernel's zeroes.
+    let allocated = ["next", "next", "next", "set var *(heap_start as *mut u64) = !0"];
+    let stored = ["break program_break::arch::write", "continue", "set backtrace past-main on", "bt", "up 2"];
+    let heap = ["print heap_end as usize - heap_start as usize", "print *(heap_start as *mut [u8; 8])"];
+    let output = gdb(ALLOC, &[&at_start[..], &allocated, &stored, &heap].concat());
+    // The stack is aligned at the call of `start`, which pushes eight bytes on x86-64.
+    let aligned = if cfg!(target_arch = "x86_64") { 8 } else { 0 };
+    assert!(output.contains(&format!("\n$1 = {aligned}\n")), "{output}");
     let frames = ["::write (", "::write_all (", "alloc::main (", "alloc::start (", "_start ("];
     assert_in_order(output.lines().filter(|line| line.starts_with('#')), &frames, &output);
-    assert!(!output.contains("#5 "), "{output}");
-    assert!(output.contains("\n$1 = 4\n"), "{output}");
-    assert!(!output.contains("Backtrace stopped"), "{output}");
+    assert!(!output.contains("#5 ") && !output.contains("Backtrace stopped"), "{output}");
+    // Four bytes are stored, and no more.
+    assert!(output.contains("\n$2 = 4\n$3 = [72, 73, 10, 0, 255, 255, 255, 255]\n"), "{output}");
 }
 
 #[test]

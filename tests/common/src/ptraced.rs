@@ -61,9 +61,4 @@ impl Ptraced {
         let entry = unsafe { info.u.entry };
         Some((entry.nr as i64, entry.args))
     }
-
-    /// The 8 bytes of its memory at `address`.
-    pub fn peek(&self, address: u64) -> [u8; 8] {
-        ptrace::read(self.0, address as ptrace::AddressType).unwrap().to_ne_bytes()
-    }
 }

@@ -6,9 +6,13 @@
 //! page faults (those without reading a disk) and the system calls are counted from the first instruction to the last:
 //! what the kernel does before that is the same for all.
 
-use common::Ptraced;
+use common::strace;
 use indicatif::HumanCount;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::error::Error;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -30,28 +34,30 @@ fn quiet(program: &str) -> Command {
 }
 
 /// Returns what hardly varies from run to run: bytes in the file, page faults, system calls and instructions.
-fn look(program: &str) -> [u64; 4] {
-    let process = Ptraced::start(quiet(program));
-    let before = minor_faults(&process);
-    let (mut faults, mut calls) = (0, 0);
-    while process.to_system_call().is_none() {
-        if process.call().is_some() {
-            calls += 1;
-            faults = minor_faults(&process) - before;
-        }
-    }
-
-    let process = Ptraced::start(quiet(program));
-    let mut instructions = 1;
-    while process.step().is_none() {
+fn look(program: &str) -> nix::Result<[u64; 4]> {
+    let mut command = quiet(program);
+    // SAFETY: this runs between fork and exec, and makes only a system call.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    let process = Pid::from_raw(command.spawn().expect("it starts").id() as i32);
+    waitpid(process, None)?;
+    ptrace::setoptions(process, ptrace::Options::PTRACE_O_TRACEEXIT | ptrace::Options::PTRACE_O_EXITKILL)?;
+    let (before, mut instructions) = (minor_faults(process), 0);
+    let mut is_running = true;
+    while is_running {
+        ptrace::step(process, None)?;
+        is_running = matches!(waitpid(process, None)?, WaitStatus::Stopped(..));
         instructions += 1;
     }
-    [std::fs::metadata(program).expect("it was built").len(), faults, calls, instructions]
+    let faults = minor_faults(process) - before;
+    ptrace::cont(process, None)?;
+    waitpid(process, None)?;
+    let bytes = std::fs::metadata(program).expect("it was built").len();
+    Ok([bytes, faults, strace(program, &[]).calls.len() as u64, instructions])
 }
 
 /// How often a page was put into place for the process without reading it from a disk (`minflt`, man 5 proc_pid_stat).
-fn minor_faults(process: &Ptraced) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0)).expect("/proc");
+fn minor_faults(process: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("/proc");
     let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
     fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt")
 }
@@ -99,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ][..tested];
     run("sh", &["-c", "echo $(date +%F), $(uname -sr), $(rustc --version)"])?;
     println!("medians of {runs} runs each; time from the start of a process to its end, with the quartiles\n");
-    let figures: Vec<_> = programs.iter().map(|(_, program)| look(program)).collect();
+    let figures: Vec<[u64; 4]> = programs.iter().map(|(_, program)| look(program)).collect::<Result<_, _>>()?;
     let seconds = measure(programs, runs);
 
     println!("              bytes    page  system   instr-    time, as a ratio");

@@ -1,11 +1,7 @@
 //! What `layout` draws, compared with what the kernel says of the same process.
 
 use common::*;
-use nix::libc;
 use object::{Object, ObjectSymbol};
-use std::io::Read;
-use std::path::Path;
-use std::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_layout");
 
@@ -32,29 +28,16 @@ fn pictures(output: &str) -> Vec<Drawing> {
     starts.windows(2).map(|between| Drawing::parse(&output[between[0]..between[1]])).collect()
 }
 
-/// Runs the program, and returns its pictures, each with the mappings that the process had right after it.
-fn drawn(program: &Path) -> Vec<(Drawing, Vec<Mapping>)> {
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let mut command = Command::new(program);
-    command.stdout(writer).env_clear();
-    let process = Ptraced::start(command);
-    let output = std::thread::spawn(move || {
-        let mut output = String::new();
-        reader.read_to_string(&mut output).map(|_| output).unwrap()
-    });
-
-    let (mut seen, mut breaks) = (vec![], vec![]);
-    while process.to_system_call().is_none() {
-        let Some((number, arguments)) = process.call() else { continue };
-        breaks.extend((number == libc::SYS_brk && arguments[0] != 0).then_some(arguments[0]));
-        if number == libc::SYS_brk && arguments[0] != 0 || number == libc::SYS_exit {
-            seen.push(mappings(&std::fs::read_to_string(format!("/proc/{}/maps", process.0)).unwrap()));
-        }
-    }
-    let pictures = pictures(&output.join().unwrap());
-    assert_eq!((pictures.len(), seen.len()), (3, 3));
-    // The break is drawn where the program has moved it.
-    assert_eq!(breaks, [1, 2].map(|n| pictures[n].address("program break")));
+/// Runs the program in gdb with this option, and returns its pictures, each with the mappings right after it.
+fn drawn(program: &str, option: &str) -> Vec<(Drawing, Vec<Mapping>)> {
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let args = format!("set args > {}", output.path().display());
+    // gdb stops where a call starts, and where it returns. The next one starts after a picture.
+    let start = [option, &args, "catch syscall brk exit", "run"];
+    let log = gdb(program, &[&start[..], &["continue", "continue", MAPS].repeat(3)].concat());
+    let pictures = pictures(&std::fs::read_to_string(output.path()).unwrap());
+    let seen: Vec<_> = log.split("maps: ").skip(1).map(mappings).collect();
+    assert_eq!((pictures.len(), seen.len()), (3, 3), "{log}");
     pictures.into_iter().zip(seen).collect()
 }
 
@@ -111,18 +94,14 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
 #[test]
 fn draws_what_the_kernel_has_mapped() {
     needs!(Ptrace);
-    assert_story(&drawn(PROGRAM.as_ref()));
+    assert_story(&drawn(PROGRAM, "set disable-randomization on"));
+    assert_story(&drawn(PROGRAM, "set disable-randomization off"));
     // With such a path, the file is longer than a page, which is what the kernel returns at once.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(["x".repeat(200).as_str(); 15].join("/")).join("layout");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // A copy by this process couldn't be run while a child that another thread is starting has it open, too.
-    assert!(limited("cp").arg(PROGRAM).arg(&path).status().unwrap().success());
-    assert_story(&drawn(&path));
-    if !lacks(Need::FixedAddresses) {
-        randomise(false).unwrap();
-        assert_story(&drawn(PROGRAM.as_ref()));
-    }
+    std::fs::copy(PROGRAM, &path).unwrap();
+    assert_story(&drawn(path.to_str().unwrap(), "set disable-randomization off"));
 }
 
 #[test]
@@ -131,6 +110,9 @@ fn reports_the_first_failure() {
     let traced = strace(PROGRAM, &[]);
     let lines: Vec<_> = traced.stdout().lines().collect();
     assert_eq!(traced.named("write").len(), lines.len(), "it writes whole lines");
+    // The break is drawn where the program has moved it.
+    let breaks: Vec<_> = pictures(traced.stdout()).iter().map(|picture| picture.address("program break")).collect();
+    assert_eq!(traced.named("brk").iter().map(|call| call.returned()).collect::<Vec<_>>(), breaks);
     let title_of_second = 1 + lines.iter().position(|line| *line == WORDS[2]).unwrap();
     let in_second = &*format!("write:error=EIO:when={title_of_second}");
 

@@ -7,7 +7,6 @@ mod gdb;
 mod maps;
 mod needs;
 mod process;
-mod ptraced;
 mod strace;
 
 pub use drawing::*;
@@ -16,7 +15,6 @@ pub use gdb::*;
 pub use maps::*;
 pub use needs::*;
 pub use process::*;
-pub use ptraced::*;
 pub use strace::*;
 
 use regex_lite::{Captures, Regex};

@@ -26,9 +26,3 @@ pub fn mappings(text: &str) -> Vec<Mapping> {
     };
     found.map(mapping).collect()
 }
-
-/// The mapping of that name.
-#[track_caller]
-pub fn mapped<'a>(maps: &'a [Mapping], name: &str) -> &'a Mapping {
-    maps.iter().find(|mapping| mapping.name == name).unwrap_or_else(|| panic!("no {name} in {maps:#x?}"))
-}

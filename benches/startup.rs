@@ -9,6 +9,7 @@
 use common::strace;
 use indicatif::HumanCount;
 use nix::sys::ptrace;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::error::Error;
@@ -35,24 +36,33 @@ fn quiet(program: &str) -> Command {
 
 /// Returns what hardly varies from run to run: bytes in the file, page faults, system calls and instructions.
 fn look(program: &str) -> nix::Result<[u64; 4]> {
+    let bytes = std::fs::metadata(program).expect("it was built").len();
+    let (_, faults) = trace(program, ptrace::cont)?;
+    // Cargo sets this variable, in which the dynamic linker looks for libraries.
+    let calls = strace(program, &["-E", "LD_LIBRARY_PATH"]).calls.len() as u64;
+    let (instructions, _) = trace(program, ptrace::step)?;
+    Ok([bytes, faults, calls, instructions])
+}
+
+/// Runs a program to its end, by this request. Returns how often that was made, and the number of page faults.
+fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> nix::Result<(u64, u64)> {
     let mut command = quiet(program);
     // SAFETY: this runs between fork and exec, and makes only a system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let process = Pid::from_raw(command.spawn().expect("it starts").id() as i32);
     waitpid(process, None)?;
+    // It stops where it exits.
     ptrace::setoptions(process, ptrace::Options::PTRACE_O_TRACEEXIT | ptrace::Options::PTRACE_O_EXITKILL)?;
-    let (before, mut instructions) = (minor_faults(process), 0);
-    let mut is_running = true;
+    let (before, mut requests, mut is_running) = (minor_faults(process), 0, true);
     while is_running {
-        ptrace::step(process, None)?;
+        request(process, None)?;
+        requests += 1;
         is_running = matches!(waitpid(process, None)?, WaitStatus::Stopped(..));
-        instructions += 1;
     }
     let faults = minor_faults(process) - before;
     ptrace::cont(process, None)?;
     waitpid(process, None)?;
-    let bytes = std::fs::metadata(program).expect("it was built").len();
-    Ok([bytes, faults, strace(program, &[]).calls.len() as u64, instructions])
+    Ok((requests, faults))
 }
 
 /// How often a page was put into place for the process without reading it from a disk (`minflt`, man 5 proc_pid_stat).

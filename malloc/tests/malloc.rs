@@ -16,7 +16,7 @@ fn words(text: &str) -> Vec<String> {
 #[track_caller]
 fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
     let traced = strace(program, &[]);
-    assert_eq!((traced.stderr(), status(&traced.output)), ("", 0));
+    assert_ended(&traced.output, traced.stdout(), "", 0);
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
 

@@ -37,10 +37,6 @@ impl Strace {
         str::from_utf8(&self.output.stdout).unwrap()
     }
 
-    pub fn stderr(&self) -> &str {
-        str::from_utf8(&self.output.stderr).unwrap()
-    }
-
     pub fn named(&self, name: &str) -> Vec<&Call> {
         self.calls.iter().filter(|call| call.name == name).collect()
     }

@@ -10,7 +10,7 @@ pub enum Need {
     /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
     /// of system calls refuses it.
     FixedAddresses,
-    /// `ptrace`, for strace, for gdb, and for tests that trace a process themselves. Some containers refuse it.
+    /// `ptrace`, for strace and gdb. Some containers refuse it.
     Ptrace,
     /// A heap that starts at a random distance above the program. `kernel.randomize_va_space` can switch that off.
     RandomHeap,

@@ -64,6 +64,7 @@ malloc: tools ## see Box, Vec and BTreeMap move the program break
 	cargo run -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust
+	@tests/install-tools bench as:binutils strace:strace
 	cargo bench --bench startup
 
 asm: tools ## show its machine code beside the article's

@@ -47,7 +47,8 @@ pub fn strace(program: &str, options: &[&str]) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
     let output = run(limited("strace").arg("-o").arg(log.path()).args(options).arg("--").arg(program));
     let log = std::fs::read_to_string(log.path()).unwrap();
-    let calls = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
+    let calls: Vec<_> = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
+    assert!(!calls.is_empty(), "strace: {output:?}");
     Strace { output, calls }
 }
 

@@ -61,9 +61,10 @@ fn shows_the_stack_and_the_heap() {
     let at_start = ["break *alloc::start", "run", "print $sp as usize % 16", "tbreak alloc::main", "continue"];
     // Once the memory is there, it is filled with something other than the kernel's zeroes.
     let allocated = ["next", "next", "next", "set var *(heap_start as *mut u64) = !0"];
-    let stored = ["break program_break::arch::write", "continue", "set backtrace past-main on", "bt", "up 2"];
+    let stored = ["break program_break::arch::write", "continue"];
+    let frames = ["set backtrace past-main on", "set backtrace past-entry on", "bt", "up 2"];
     let heap = ["print heap_end as usize - heap_start as usize", "print *(heap_start as *mut [u8; 8])"];
-    let output = gdb(ALLOC, &[&at_start[..], &allocated, &stored, &heap].concat());
+    let output = gdb(ALLOC, &[&at_start[..], &allocated, &stored, &frames, &heap].concat());
     // The stack is aligned at the call of `start`, which pushes eight bytes on x86-64.
     let aligned = if cfg!(target_arch = "x86_64") { 8 } else { 0 };
     assert!(output.contains(&format!("\n$1 = {aligned}\n")), "{output}");

@@ -33,6 +33,8 @@ tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }
 ifdef TARGET
+	@ls "$$(rustc --print target-libdir --target $(TARGET))" >/dev/null 2>&1 || \
+	    { echo "make: Rust's core for $(TARGET) not found: rustup target add $(TARGET)" >&2; exit 1; }
 	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(TARGET)" \
 	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(subst _,-,$(arch))-linux-gnu ld.lld:lld
 endif

@@ -2,7 +2,7 @@
 //! the kernel refuses to. It is for programs with one thread, and the test harness has more, so this is a program
 //! without one.
 
-#[expect(unused_attributes)]
+#[expect(unused_attributes, reason = "it says no_std of itself")]
 #[path = "../../src/bin/free_list.rs"]
 mod free_list;
 mod model;

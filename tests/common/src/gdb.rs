@@ -6,7 +6,7 @@ use std::process::Command;
 /// A command that prints the mappings of the process, after this word.
 pub const MAPS: &str = "python print('maps:', open(f'/proc/{gdb.selected_inferior().pid}/maps').read())";
 
-/// A gdb that runs `commands` on a program and ends, whatever the user's start-up file and colours are. What the
+/// A gdb that runs `commands` on a program and ends, whatever the user's start-up file says. What the
 /// program prints goes nowhere: it could come in the middle of what gdb prints.
 pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     let mut gdb = limited("gdb");
@@ -14,7 +14,7 @@ pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     for command in commands {
         gdb.args(["-ex", command]);
     }
-    gdb.arg(program).env_remove("NO_COLOR");
+    gdb.arg(program);
     gdb
 }
 

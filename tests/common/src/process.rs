@@ -12,7 +12,7 @@ pub const EX_IOERR: i32 = 74;
 
 /// How many seconds a program may take, a cargo that builds one, too. On a slow machine, such as an emulated one, this
 /// is 20 times as much as it takes elsewhere.
-pub const LIMIT: u32 = 1200;
+const LIMIT: u32 = 1200;
 
 /// A command that gives a program no input. If the program takes too long, `timeout` ends it, with all that it has
 /// started, and the exit status is 124.

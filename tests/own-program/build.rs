@@ -1,6 +1,0 @@
-fn main() {
-    let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
-    for arg in args.split('\x1f') {
-        println!("cargo::rustc-link-arg-bins={arg}");
-    }
-}

@@ -1,6 +1,6 @@
 # The article's program in assembly: find the program break, move it up by four bytes, store, print, exit. It does
-# nothing more: no result of a system call is checked, and nothing is freed. After each colon is what the lines of the
-# Rust program contain that do the same, for asm.py.
+# nothing more: no result of a system call is checked, and nothing is freed. By the text after each colon, asm.py
+# finds the lines of the Rust program that do the same.
 
         .globl _start
 _start:

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def article():
-    """The instructions of alloc.s, by what the lines of the Rust program contain that do the same."""
+    """The instructions of alloc.s, by the text that identifies the lines of the Rust program that do the same."""
     with open(os.path.join(HERE, "alloc.s"), encoding="utf-8") as file:
         steps = re.findall(r"^# .*: (.*)\n((?: +.*\n)+)", file.read(), re.MULTILINE)
     return {part: [" ".join(line.split()) for line in lines.splitlines()] for part, lines in steps}
@@ -60,7 +60,7 @@ def listing():
         for pair in itertools.zip_longest(texts, theirs.pop(step, []), fillvalue=""):
             yield "        {:32}{}".format(*pair).rstrip()
     if theirs:
-        raise gdb.GdbError(f"the program has no instruction for these steps: {', '.join(theirs)}")
+        raise gdb.GdbError(f"no instruction of the program is from a line that contains: {', '.join(theirs)}")
 
 
 try:

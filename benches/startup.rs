@@ -38,20 +38,20 @@ fn quiet(program: &str) -> Command {
 fn look(program: &str) -> nix::Result<[u64; 4]> {
     let bytes = std::fs::metadata(program).expect("it was built").len();
     let (_, faults) = trace(program, ptrace::cont)?;
-    // Cargo sets this variable, in which the dynamic linker looks for libraries.
+    // Cargo sets this variable, and the dynamic linker would search its directories with more system calls.
     let calls = strace(program, &["-E", "LD_LIBRARY_PATH"]).calls.len() as u64;
     let (instructions, _) = trace(program, ptrace::step)?;
     Ok([bytes, faults, calls, instructions])
 }
 
-/// Runs a program to its end, by this request. Returns how often that was made, and the number of page faults.
+/// Runs a program to its end by this request of ptrace. Returns how often it was made, and the number of page faults.
 fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> nix::Result<(u64, u64)> {
     let mut command = quiet(program);
     // SAFETY: this runs between fork and exec, and makes only a system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let process = Pid::from_raw(command.spawn().expect("it starts").id() as i32);
     waitpid(process, None)?;
-    // It stops where it exits.
+    // It also stops when it is about to exit.
     ptrace::setoptions(process, ptrace::Options::PTRACE_O_TRACEEXIT | ptrace::Options::PTRACE_O_EXITKILL)?;
     let (before, mut requests, mut is_running) = (minor_faults(process), 0, true);
     while is_running {
@@ -92,8 +92,8 @@ fn measure(programs: &[(&str, String)], runs: usize) -> Vec<Vec<f64>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo bench` gives this argument, and `cargo test --bench startup` doesn't. A test is for the programs without a C
-    // library: the single steps of the others can take minutes.
+    // `cargo bench` gives this argument, and `cargo test --bench startup` doesn't. The test leaves out the programs
+    // with a C library, whose single steps can take minutes.
     let (runs, tested) = if std::env::args().any(|argument| argument == "--bench") { (2000, 4) } else { (1, 2) };
     if cfg!(not(target_arch = "x86_64")) {
         return Err("the article's assembly is for x86-64, and this machine is not".into());

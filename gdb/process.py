@@ -158,7 +158,7 @@ class Process:
 
 def regions():
     """What is mapped now, from the highest address down: the start, end, rights and name of each region. The mappings
-    that the kernel has added are one region, which has no rights if they have several."""
+    that the kernel has added are one region, which has no rights if theirs differ."""
     found = []
     program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
     names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}

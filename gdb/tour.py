@@ -33,7 +33,7 @@ def draw(old_break):
     def region_at(address):
         return next(((rights, name) for start, end, rights, name in mapped if start <= address < end), None)
 
-    # Of what is empty, the part above the heap alone has a line.
+    # Of the empty ranges, only the one above the heap gets a line with its size.
     gap = min(edge for edge in edges if edge >= program_break and not region_at(edge))
     lines = []
     for high, low in zip(edges, edges[1:] + [0]):
@@ -75,8 +75,8 @@ def tour():
 
 Type tour once, and then press Enter alone for each further step. Each stop
 shows the lines of src/main.rs that were run, the system call with its result,
-and the memory. You can type any other command of gdb in between. After the
-end, the tour starts again."""
+and the memory. In between, you can type any other command of gdb, and then
+tour to go on. After the end, the tour starts again."""
     events = PROCESS.advance()
     if not pid():
         print("\nThe end\nThe kernel takes back all that the program had.")
@@ -106,4 +106,4 @@ def memory():
 gdb.execute("skip -rfu ^core::", to_string=True)
 PROCESS = Process()
 print("To see the first step of ./alloc, type tour. For each further step, press Enter.")
-print("In between, type memory or any other command of gdb. For help: help user-defined")
+print("After memory, or any other command, type tour again. For help: help user-defined")

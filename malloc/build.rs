@@ -1,4 +1,4 @@
-//! Links the program `malloc` as freestanding, with the arguments that program-break has for the linker.
+//! Links the programs of this package as freestanding, with the arguments that program-break has for the linker.
 
 fn main() {
     let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");

@@ -34,10 +34,10 @@ fn makes_these_system_calls_and_no_others() {
 fn reports_the_first_failure_and_frees() {
     needs!(Ptrace);
     // What strace does to the calls; what is printed; how many calls of brk there are, and of write to standard output;
-    // and the end.
+    // the message; and the exit status.
     for (faults, stdout, breaks, writes, stderr, expected) in [
-        // An error in place of the first result, however near to 0 or to the top it is. No other call follows but the
-        // message and the exit.
+        // An error in place of the first result, from a small error number to the largest. After it, the program only
+        // writes the message and exits.
         (&["brk:error=EPERM:when=1"][..], "", 1, 0, "alloc: brk: refused\n", EX_OSERR),
         (&["brk:error=4095:when=1"], "", 1, 0, "alloc: brk: refused\n", EX_OSERR),
         // No memory was allocated, so none is freed.
@@ -49,7 +49,7 @@ fn reports_the_first_failure_and_frees() {
         (&["write:error=1000:when=1"], "", 3, 1, "alloc: write: errno 1000\n", EX_IOERR),
         (&["write:error=4095:when=1"], "", 3, 1, "alloc: write: errno 4095\n", EX_IOERR),
         (&["write:error=ENOSPC:when=1", "brk:error=ENOMEM:when=3"], "", 3, 1, "alloc: write: errno 28\n", EX_IOERR),
-        // A part was taken, by strace. What comes out is the rest.
+        // strace says that a part was written, and writes nothing. The program writes the rest.
         (&["write:retval=1:when=1"], "I\n", 3, 2, "", 0),
         (&["write:retval=2:when=1"], "\n", 3, 2, "", 0),
         (&["write:error=EINTR:when=1..3"], "HI\n", 3, 4, "", 0),

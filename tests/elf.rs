@@ -1,4 +1,4 @@
-//! The files of `alloc` and `layout`: what the kernel loads of it, with which rights, and what symbols it has.
+//! The files of `alloc` and `layout`: what the kernel loads of them, with which rights, and what symbols they have.
 
 use common::{assert_loads, segments};
 use object::elf::PT_LOAD;

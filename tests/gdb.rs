@@ -146,7 +146,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
             &[&["start"], &["step"; 30][..], &["tour"]].concat(),
             &["Step 1 ", "Step 2 ", "Step 3 ", "Step 4 ", "Step 5 ", "◄ new"],
         ),
-        // The tour leaves gdb as it is.
+        // The tour leaves gdb's settings as they are.
         (&["set pagination on", "tour", "show pagination"], &["Step 1 ", "State of pagination is on"]),
         (&["set exec-wrapper false", "tour"], &["gdb can't run the program"]),
         // What the kernel refuses is left out, and the program reports it. The memory is given back all the same.
@@ -174,7 +174,7 @@ fn the_tour_works_in_any_directory_and_locale() {
         std::os::unix::fs::symlink(root().join(name), there.join(name)).unwrap();
     }
     std::fs::copy(ALLOC, there.join("alloc")).unwrap();
-    // An empty variable is as none.
+    // An empty variable has the effect of an unset one.
     for locale in ["", "C", "C.UTF-8"] {
         let mut command =
             gdb_command("./alloc", &[&["source gdb/tour.py"], &["tour"; 6][..], &["help user-defined"]].concat());

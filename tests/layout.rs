@@ -32,7 +32,7 @@ fn pictures(output: &str) -> Vec<Drawing> {
 fn drawn(program: &str, option: &str) -> Vec<(Drawing, Vec<Mapping>)> {
     let output = tempfile::NamedTempFile::new().unwrap();
     let args = format!("set args > {}", output.path().display());
-    // gdb stops where a call starts, and where it returns. The next one starts after a picture.
+    // gdb stops where a call starts, and where it returns. After a picture, the next call starts.
     let start = [option, &args, "catch syscall brk exit", "run"];
     let log = gdb(program, &[&start[..], &["continue", "continue", MAPS].repeat(3)].concat());
     let pictures = pictures(&std::fs::read_to_string(output.path()).unwrap());
@@ -96,7 +96,7 @@ fn draws_what_the_kernel_has_mapped() {
     needs!(Ptrace);
     assert_story(&drawn(PROGRAM, "set disable-randomization on"));
     assert_story(&drawn(PROGRAM, "set disable-randomization off"));
-    // With such a path, the file is longer than a page, which is what the kernel returns at once.
+    // With such a path, the file is longer than a page, the most that the kernel returns at once.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(["x".repeat(200).as_str(); 15].join("/")).join("layout");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -65,7 +65,7 @@ fn the_programs_do_the_same() {
             assert_eq!((status(&output), &*output.stderr), (expected, &b""[..]), "{program}");
             assert!(str::from_utf8(&output.stdout).unwrap().contains(line), "{program}: {output:?}");
             if program == "layout" || program == "zeroed" {
-                // For each size of page that there is.
+                // This is right for the largest pages that the architecture has.
                 assert_loads(&file, true, if arch == "aarch64" { 64 * 1024 } else { 4096 });
             }
         }

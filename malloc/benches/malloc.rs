@@ -1,4 +1,5 @@
-//! The same work on this project's heap, on glibc's malloc and on mimalloc: `cargo bench --bench malloc`.
+//! The same work on this project's heap, on glibc's malloc and on mimalloc:
+//! `cargo bench -p program-break-malloc`.
 //!
 //! Each cell has the time, as a ratio to glibc's in the same turn, with the peak of the memory in parentheses, as a
 //! ratio to the most bytes that the program has at one time. Both are medians. Each case is run in a process of its

@@ -179,8 +179,8 @@ impl Large {
         None
     }
 
-    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it, starts a new top that
-    /// has room for `anew` bytes. Returns whether that could be done.
+    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it, starts a new top
+    /// with room for `anew` bytes. Returns whether that could be done.
     fn grow(&mut self, end: usize, anew: usize) -> bool {
         let Some(new) = self.region.grow(end + WORD, anew + 2 * MIN) else { return false };
         if new.start != self.limit + WORD {

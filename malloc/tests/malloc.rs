@@ -20,7 +20,7 @@ fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
 
-    // For memory, there is nothing but `brk`, and advice about what it got.
+    // All memory comes from `brk`. `madvise` only tells the kernel how to map it.
     let expected = ["brk", "madvise", "write", "exit"];
     assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
 
@@ -40,7 +40,7 @@ fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
     needs!(Ptrace);
     for program in [BUMP, FREE_LIST] {
         let (_, rows) = traced(program);
-        // The break moves in whole pages, so that not every block takes a system call.
+        // The break moves by multiples of 4,096 bytes, so that not every block takes a system call.
         assert!(rows.iter().all(|row| row[1] == row[0] - rows[0][0] && row[1] % 4096 == 0), "{rows:x?}");
         let moved: Vec<_> = rows.iter().map(|row| row[1]).collect();
         let [_, text, at_once, grown, dropped, copied, all_dropped] = moved[..] else { panic!("{moved:?}") };

@@ -8,7 +8,7 @@
 //! - `system_call!` makes a system call with one argument or three. It is the pair of instructions that loads the
 //!   number of the call and enters the kernel.
 //!
-//! A new file has to be named here, in `build.rs`, and in `Cargo.toml` (the targets of the dependencies).
+//! A new file has to be named here. CONTRIBUTING.md says where else.
 
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]

@@ -7,7 +7,7 @@
 #![no_std]
 #![no_main]
 
-// The tests have use for the allocator alone.
+// The tests use only the allocator.
 #[cfg(not(test))]
 mod demo;
 

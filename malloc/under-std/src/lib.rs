@@ -8,9 +8,9 @@ use std::ptr::with_exposed_provenance_mut;
 use std::time::Instant;
 
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
-/// the heap's memory above what it has left, it would take that away. If the program hangs, it ends by `SIGALRM`.
+/// the heap's memory above what it has left, it would take that away. If the program hangs, `SIGALRM` ends it.
 ///
-/// A program on the heap calls this by [`first!`].
+/// A program that uses the heap calls this by [`first!`].
 pub extern "C" fn before_the_heap() {
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
@@ -31,7 +31,7 @@ macro_rules! first {
     };
 }
 
-/// Takes so many bytes above the break, beside all allocators, and fills them with 9.
+/// Moves the break up by `bytes` behind the back of all allocators, and fills the new memory with 9.
 pub fn others_take(bytes: usize) -> &'static [u8] {
     let start = current_break().expect("a break");
     // SAFETY: the break moves up, and nobody else has what lies below it.
@@ -45,8 +45,8 @@ pub fn others_take(bytes: usize) -> &'static [u8] {
 /// The largest size of a page on any machine, in bytes.
 pub const PAGE: usize = 64 << 10;
 
-/// Does something while the break can move up by so many bytes, rounded up to 64 KiB, and no further: another mapping
-/// is in the way, and the kernel leaves a page below it free.
+/// Does something while the break can move up by `bytes`, but not by 128 KiB more: another mapping is in the way, and
+/// the kernel leaves a page below it free.
 pub fn with_room(bytes: usize, action: impl FnOnce()) {
     let end = current_break().expect("a break").addr() + bytes;
     let obstacle = with_exposed_provenance_mut(end.next_multiple_of(PAGE) + PAGE);

@@ -1,4 +1,4 @@
-//! The heap alone on the break: how often it moves it, and how far, on days that are hard on a heap.
+//! The heap alone on the break: how often it moves the break, and how far, in cases that are hard for a heap.
 
 use program_break::{current_break, move_break};
 use program_break_malloc::{Heap, NoLock};
@@ -13,14 +13,14 @@ under_std::first!();
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// A heap, while no other test has one.
+/// A heap. As long as it exists, no other test has one.
 struct Alone {
     heap: Heap<NoLock>,
     start: usize,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// A block for so many bytes.
+/// The layout of a block of so many bytes.
 fn bytes(size: usize) -> Layout {
     Layout::from_size_align(size, 1).expect("a size")
 }
@@ -48,12 +48,12 @@ impl Alone {
     }
 
     fn free(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block is from there.
+        // SAFETY: the block is from this heap.
         unsafe { self.heap.dealloc(block, layout) }
     }
 
     fn realloc(&self, block: *mut u8, old: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the block is from there.
+        // SAFETY: the block is from this heap.
         unsafe { self.heap.realloc(block, old, size) }
     }
 }
@@ -105,7 +105,7 @@ fn the_same_blocks_over_and_over_take_few_calls() {
     }
 }
 
-/// A block that has room in what is free is found, even where there are many that are a little too small.
+/// A free block that is large enough is found, even where there are many that are a little too small.
 #[test]
 fn finds_a_free_block_that_is_large_enough() {
     for align in [1, 4096, 64 * KIB] {
@@ -126,7 +126,7 @@ fn finds_a_free_block_that_is_large_enough() {
     }
 }
 
-/// A small block is had as long as there is any room for it.
+/// A small block can be allocated as long as there is any room for it.
 #[test]
 fn finds_room_for_small_blocks_to_the_last() {
     let heap = Alone::new();
@@ -140,7 +140,7 @@ fn finds_room_for_small_blocks_to_the_last() {
             fill(bytes(size));
         }
         gaps.iter().for_each(|(_, gap)| heap.free(*gap, bytes(64_000)));
-        // Each takes less than five times as much there.
+        // In the gaps, each block takes less than five times its size.
         for (size, align) in [(16, 1), (16, 16), (512, 512)] {
             let layout = Layout::from_size_align(size, align).expect("valid");
             let blocks = fill(layout);
@@ -148,7 +148,7 @@ fn finds_room_for_small_blocks_to_the_last() {
             assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{layout:?}");
             blocks.iter().for_each(|block| heap.free(*block, layout));
         }
-        // Where all else is full, the blocks in runs of larger ones are left, as far as they are aligned for it.
+        // Where all else is full, a free block in a run of larger ones is used, if it is aligned well enough.
         fill(bytes(16));
         let layout = Layout::from_size_align(16, 16).expect("valid");
         let freed = in_runs.iter().enumerate().filter(|(n, _)| n % 5 > 0);
@@ -206,7 +206,7 @@ fn gives_memory_back_when_others_above_have_gone() {
     (0..100_000).for_each(|_| again());
     assert!(heap.size() < MIB, "{}", heap.size());
 
-    // A block that can't grow, since others are above it, leaves free memory on both sides of theirs.
+    // A block that can't grow, since others are above it, moves above their memory. Its old place is used again.
     let below = heap.alloc(bytes(20 * MIB));
     let others = others_take(5000);
     let above = heap.realloc(below, bytes(20 * MIB), 40 * MIB);
@@ -227,7 +227,7 @@ fn uses_memory_again_and_gives_it_back() {
     let large = heap.alloc(bytes(8 * MIB));
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(bytes(48))).collect();
     let before = now();
-    // Blocks in full runs.
+    // These are in full runs.
     small.iter().step_by(2).for_each(|block| heap.free(*block, bytes(48)));
     small.iter_mut().step_by(2).for_each(|block| *block = heap.alloc(bytes(48)));
     assert_eq!(now(), before);
@@ -257,8 +257,8 @@ fn takes_what_the_kernel_has() {
     });
 }
 
-/// Somebody else has used a page, and left the break in the middle of it: the heap may not take it for new. But what is
-/// new is not touched to zero it.
+/// Somebody else has used a page, and left the break in the middle of it: the heap must not take the rest for zeroed.
+/// But memory that is new is not touched to zero it.
 #[test]
 fn zeroes_what_is_not_new() {
     let heap = Alone::new();

@@ -1,6 +1,6 @@
 //! The allocator of `malloc/src/bin/free_list.rs`, checked against the model, while others move the break, and while
-//! the kernel refuses to. It is for programs with one thread, and the test harness has more, so this is a program
-//! without one.
+//! the kernel refuses to. It is for programs with one thread, and the test harness has more, so this program has
+//! no harness.
 
 #[expect(unused_attributes, reason = "it says no_std of itself")]
 #[path = "../../src/bin/free_list.rs"]
@@ -38,7 +38,7 @@ fn main() {
         // This is more than is free.
         with_room(0, || assert!(black_box(Vec::<u8>::new()).try_reserve_exact(1 << 30).is_err()));
         drop(run(&after));
-        // All that is free has become one again. So the break is back down, but for the bytes below the first address
+        // All free blocks have been joined. So the break is back down, except for the bytes below the first address
         // that a block can have.
         let left = current_break().unwrap().addr() - others.last().unwrap().as_ptr_range().end.addr();
         assert!(left < 16, "{left} bytes stay above somebody else's memory");

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::alloc::Layout;
 use std::thread;
 
-/// The message of a panic is from this heap, too. So a panic with the lock held would wait for ever.
+/// The message of a panic is allocated on this heap, too. So a panic with the lock held would wait for ever.
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
@@ -16,7 +16,7 @@ under_std::first!();
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-    /// In one thread or several. All that is left is freed by another one.
+    /// The steps run in one thread or several. Another thread frees all that is left.
     #[test]
     fn blocks_are_apart_aligned_and_keep_what_is_in_them(steps in prop::collection::vec(steps(), 1..=4)) {
         thread::scope(|scope| {
@@ -49,8 +49,8 @@ fn a_debug_build_knows_what_is_no_block() {
     use std::alloc::{alloc, alloc_zeroed, dealloc};
 
     let (small, large) = (Layout::new::<[u64; 6]>(), Layout::new::<[u64; 100_000]>());
-    // SAFETY: the blocks are from there, with these layouts, and the sizes aren't 0. Only the call with a mistake is
-    // wrong, and it ends the program.
+    // SAFETY: the blocks are from this heap, with these layouts, and the sizes aren't 0. Only the call with a mistake
+    // is wrong, and it ends the program.
     unsafe {
         let many: Vec<_> = (0..29_000).map(|_| alloc(small)).collect();
         let [one, freed, first, joined, other, top] =

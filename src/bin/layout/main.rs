@@ -1,7 +1,7 @@
 //! The article's picture of virtual memory, which a process draws of itself: before any allocation, after moving the
 //! program break up by four bytes, and after moving it back down.
 //!
-//! The first picture shows all that is mapped, from the top down: the stack, what the kernel adds, the very large gap,
+//! The first picture shows all that is mapped, from the top down: what the kernel adds, the stack, the very large gap,
 //! the heap with the program break, and the program itself. The other two show what is between the gap and the program.
 //! They mark what has moved: the break by exactly 4 bytes, while what the kernel maps is a whole page.
 //!

@@ -74,7 +74,7 @@ impl Picture {
     /// Addresses that divide what is mapped, from the highest down. Each comes with its own name, which may be empty,
     /// and with the name of the part that lies above it.
     fn landmarks(&self) -> [(usize, &'static str, &'static str); 8] {
-        // linker.ld defines these symbols between the parts of the program. Only their addresses are used.
+        // The linker defines the first of these symbols, and linker.ld the others. Only their addresses are used.
         unsafe extern "C" {
             static __ehdr_start: u8;
             static rodata: u8;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 /// What `.cargo/config.toml` says, as an option of cargo's.
 pub const BOOTSTRAP: &str = "env.RUSTC_BOOTSTRAP='compiler_builtins'";
 
-/// A cargo as if typed into a shell: without the environment of the cargo, or the make, that runs this test.
+/// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test.
 pub fn cargo(args: &[&str]) -> Command {
     let mut command = limited(env!("CARGO"));
     unset_environment(&mut command);

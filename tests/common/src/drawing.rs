@@ -85,7 +85,7 @@ impl Drawing {
         let heap = self.regions.iter().map(|region| (&*region.name, region.start, region.end));
         let heap: Vec<_> = heap.filter(|region| expected.iter().any(|part| part.0 == region.0)).collect();
         assert_eq!(heap, if size == 0 { &[] } else { &expected[..] }, "{self:#x?}");
-        // To the next mapping. It is the largest part of user memory.
+        // The gap ends at the next mapping, and is the largest part of user memory.
         let gap = self.region("the gap");
         assert!(gap.start == top && gap.end - top > 1 << 35, "{gap:x?}");
         assert!(maps.iter().any(|mapping| mapping.start == gap.end), "{gap:x?}");
@@ -93,8 +93,8 @@ impl Drawing {
         for region in &self.regions {
             let Region { start, end, is_mapped, rights, .. } = region;
             assert!(start < end, "{region:x?}");
-            // The size is right to the nearest whole number of a unit, of which there are at least 16, and to a little
-            // more, as each step to a larger unit is rounded.
+            // The size is rounded to a whole number of a unit, of which there are at least 16. Each step to a larger
+            // unit is rounded, so the error can be a little more than half a unit.
             if !region.size.is_empty() {
                 let (number, unit) = region.size.split_once(' ').unwrap();
                 let number: f64 = number.parse().unwrap();

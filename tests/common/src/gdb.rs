@@ -3,7 +3,7 @@
 use crate::{limited, run};
 use std::process::Command;
 
-/// A command that prints the mappings of the process, after this word.
+/// A command that prints `maps:` and then the mappings of the process.
 pub const MAPS: &str = "python print('maps:', open(f'/proc/{gdb.selected_inferior().pid}/maps').read())";
 
 /// A gdb that runs `commands` on a program and ends, whatever the user's start-up file says. What the

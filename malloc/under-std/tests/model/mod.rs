@@ -28,7 +28,7 @@ impl Block {
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the block is this one's alone, and initialised.
+        // SAFETY: nobody else has this memory, and it is initialised.
         unsafe { from_raw_parts_mut(self.start, self.layout.size()) }
     }
 
@@ -44,7 +44,7 @@ impl Block {
     }
 
     pub fn resize(&mut self, size: usize) {
-        // SAFETY: the block is from there, with this layout, and the size isn't 0.
+        // SAFETY: the block is from this allocator, with this layout, and the size isn't 0.
         self.start = black_box(unsafe { realloc(self.start, self.layout, size) });
         assert!(!self.start.is_null());
         let kept = size.min(self.layout.size());
@@ -59,12 +59,12 @@ impl Drop for Block {
         if !std::thread::panicking() {
             self.check(self.layout.size());
         }
-        // SAFETY: the block is from there, with this layout.
+        // SAFETY: the block is from this allocator, with this layout.
         unsafe { dealloc(self.start, self.layout) }
     }
 }
 
-/// Up to 300 steps: what is done, with which block, and the size and the alignment (as a power of two) for it.
+/// Up to 300 steps: what is done, with which block, and the size and the alignment (its power of two) for it.
 pub fn steps() -> impl Strategy<Value = Vec<(u8, usize, usize, u32)>> {
     // Mostly small, and now and then as much as a MiB.
     let size = (0..=20_u32, any::<usize>()).prop_map(|(bits, random)| 1 + random % (1 << bits));
@@ -72,8 +72,8 @@ pub fn steps() -> impl Strategy<Value = Vec<(u8, usize, usize, u32)>> {
     prop::collection::vec((0..20_u8, any::<usize>(), size, align), 1..=300)
 }
 
-/// Does the steps, and returns the blocks that are left. All blocks are there at the same time, each filled with its
-/// own number: so if two overlap, or the allocator notes something in one of them, it is seen.
+/// Does the steps, and returns the blocks that are left. Each block is filled with the lowest byte of the number of its
+/// step, and checked later. So the test fails if two overlap, or if the allocator writes to one of them.
 pub fn run(steps: &[(u8, usize, usize, u32)]) -> Vec<Block> {
     let mut blocks: Vec<Block> = vec![];
     for (n, &(what, which, size, align)) in steps.iter().enumerate() {
@@ -94,7 +94,7 @@ fn ask_for_too_much() {
     for align in [1, 16, 4096, 1 << 30, 1 << 62] {
         let most = Layout::from_size_align((1 << 63) - align, align).unwrap();
         let block = Block::new(Layout::from_size_align(10, align.min(4096)).unwrap(), 1, false);
-        // SAFETY: the sizes aren't 0, and the block is from there, with this layout.
+        // SAFETY: the sizes aren't 0, and the block is from this allocator, with this layout.
         let blocks = unsafe { [alloc(most), alloc_zeroed(most), realloc(block.start, block.layout, most.size())] };
         assert!(black_box(blocks).iter().all(|block| block.is_null()), "{most:?}");
     }

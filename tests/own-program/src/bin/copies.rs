@@ -1,4 +1,4 @@
-//! Copies, compares and clears memory. Has data that is aligned to more than a page.
+//! Copies, compares and clears memory. It has data that is aligned to more than a page.
 #![no_std]
 #![no_main]
 

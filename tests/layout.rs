@@ -31,7 +31,7 @@ fn pictures(output: &str) -> Vec<Drawing> {
 /// Runs the program in gdb with this option, and returns its pictures, each with the mappings right after it.
 fn drawn(program: &str, option: &str) -> Vec<(Drawing, Vec<Mapping>)> {
     let output = tempfile::NamedTempFile::new().unwrap();
-    let args = format!("set args > {}", output.path().display());
+    let args = format!("set args > '{}'", output.path().display());
     // gdb stops where a call starts, and where it returns. After a picture, the next call starts.
     let start = [option, &args, "catch syscall brk exit", "run"];
     let log = gdb(program, &[&start[..], &["continue", "continue", MAPS].repeat(3)].concat());

@@ -6,8 +6,8 @@ use std::process::Command;
 /// A command that prints `maps:` and then the mappings of the process.
 pub const MAPS: &str = "python print('maps:', open(f'/proc/{gdb.selected_inferior().pid}/maps').read())";
 
-/// A gdb that runs `commands` on a program and ends, whatever the user's start-up file says. What the
-/// program prints goes nowhere: it could come in the middle of what gdb prints.
+/// A gdb that runs `commands` on a program and ends, whatever the user's start-up file says. What the program prints
+/// goes nowhere: it could come in the middle of what gdb prints.
 pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     let mut gdb = limited("gdb");
     gdb.args(["-q", "-nx", "-batch", "-ex", "set width 0", "-ex", "set args > /dev/null"]);

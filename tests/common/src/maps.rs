@@ -4,7 +4,7 @@ use crate::hex;
 use regex_lite::Regex;
 
 /// A line of `/proc/PID/maps`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Mapping {
     pub start: u64,
     pub end: u64,

@@ -5,7 +5,7 @@ use regex_lite::Regex;
 use std::process::Output;
 
 /// One system call, as strace saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Call {
     pub name: String,
     pub args: Vec<String>,

@@ -70,8 +70,9 @@ impl Drawing {
 
     #[track_caller]
     pub fn region(&self, name: &str) -> &Region {
-        let mut regions = self.regions.iter();
-        regions.find(|region| region.name == name).unwrap_or_else(|| panic!("no {name}: {self:#x?}"))
+        let found: Vec<_> = self.regions.iter().filter(|region| region.name == name).collect();
+        let [region] = found[..] else { panic!("not one {name}: {self:#x?}") };
+        region
     }
 
     /// Asserts that this is what is mapped between its highest and its lowest address, and nothing but that; and that

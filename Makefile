@@ -22,13 +22,12 @@ export $(variable)_RUSTFLAGS = -Clink-arg=-fuse-ld=lld
 export $(variable)_RUNNER = qemu-$(arch)
 endif
 
-.PHONY: all alloc run gdb layout malloc bench asm picture test help clean
+.PHONY: all tools alloc run gdb layout malloc bench asm picture test help clean
 all: alloc
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-.PHONY: tools
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }

@@ -179,7 +179,7 @@ fn the_tour_works_in_any_directory_and_locale() {
         let mut command =
             gdb_command("./alloc", &[&["source gdb/tour.py"], &["tour"; 6][..], &["help user-defined"]].concat());
         command.current_dir(there).env("LC_ALL", locale).env_remove("LC_CTYPE").env_remove("LANG");
-        let output = run(command.env_remove("PYTHONDONTWRITEBYTECODE"));
+        let output = command.env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{locale}");
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert_eq!(main_rs(&stdout).len(), 7, "{locale}: {stdout}");
@@ -197,7 +197,8 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
     let inside = r#"stty cols 80 rows 24; exec gdb -q -nx -ex "$TOUR" "$ALLOC""#;
     let mut script = limited("script");
     script.args(["-qec", inside, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut terminal = script.env("TERM", "xterm").env("TOUR", TOUR).env("ALLOC", ALLOC).spawn().unwrap();
+    let mut terminal =
+        script.envs([("TERM", "xterm"), ("SHELL", "/bin/sh"), ("TOUR", TOUR), ("ALLOC", ALLOC)]).spawn().unwrap();
     // The keyboard stays there until the end, which `y` makes sure of, should gdb ask.
     let mut keyboard = terminal.stdin.take().unwrap();
     keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();

@@ -8,11 +8,10 @@ use std::path::Path;
 fn builds_and_runs_with_mem_and_without() {
     for profile in ["dev", "release"] {
         let programs = build("tests/own-program", "", profile, &[]);
-        let run_from = |programs: &Path, name| run(&mut limited(programs.join(name)));
-        let message = "panics: panicked at src/bin/panics.rs:7:5:\n42 is too much\n";
-        assert_ended(&run_from(&programs, "panics"), "", message, EX_SOFTWARE);
+        let run_from = |programs: &Path, name| limited(programs.join(name)).output().unwrap();
         assert_loads(&programs.join("zeroed"), true, 4096);
-        assert_ended(&run_from(&programs, "zeroed"), "", "", 42);
+        let message = "zeroed: panicked at src/bin/zeroed.rs:12:5:\n42 is too much\n";
+        assert_ended(&run_from(&programs, "zeroed"), "", message, EX_SOFTWARE);
         let programs = build("tests/own-program", "", profile, &["--features=mem", "--config", BOOTSTRAP]);
         assert_loads(&programs.join("copies"), true, 4096);
         assert_ended(&run_from(&programs, "copies"), "", "", 42);
@@ -40,10 +39,10 @@ fn is_written_as_the_documentation_says() {
     std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
 
     for args in [&["build", "--all-targets"][..], &["test"]] {
-        assert_built(&run(cargo(args).current_dir(&package)));
+        assert_built(&cargo(args).current_dir(&package).output().unwrap());
     }
     for args in [&["run", "--quiet"][..], &["run", "--quiet", "--release"]] {
-        assert_ended(&run(cargo(args).current_dir(&package)), "Hello\n", "", 0);
+        assert_ended(&cargo(args).current_dir(&package).output().unwrap(), "Hello\n", "", 0);
     }
 }
 
@@ -54,7 +53,7 @@ fn stops_with_one_sentence_on_another_target() {
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
         let mut command = cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple]);
         // RUSTFLAGS may be meant for this machine alone.
-        let output = run(command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS"));
+        let output = command.arg("--target-dir").arg(&target).env_remove("RUSTFLAGS").output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();

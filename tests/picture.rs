@@ -15,7 +15,7 @@ fn draw(option: &str, program: &str) -> (i32, String, String) {
         std::os::unix::fs::symlink(root().join(name), directory.path().join(name)).unwrap();
     }
     let script = format!("source {}", directory.path().join("gdb/picture.py").display());
-    let output = run(gdb_command(program, &[option, &script]).env_remove("PYTHONDONTWRITEBYTECODE"));
+    let output = gdb_command(program, &[option, &script]).env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
     (status(&output), String::from_utf8(output.stderr).unwrap(), std::fs::read_to_string(picture).unwrap())
 }
 

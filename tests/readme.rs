@@ -18,7 +18,7 @@ fn shows_what_its_commands_print() {
         }
         let mut shell = limited("sh");
         unset_environment(&mut shell);
-        let output = run(shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root()));
+        let output = shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root()).output().unwrap();
         // What cargo says of its work, in lines with spaces in front, depends on what else is being built. strace
         // aligns the results, and says how many variables there are.
         let varying = Regex::new(r"(?m)^(   |warning: ).*\n| +( = )|\d+( vars)").unwrap();

@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../benches/README.md");
 /// Returns what a command prints. It may build something.
 #[track_caller]
 fn printed(command: &str, args: &[&str]) -> String {
-    let output = run(limited(command).args(args).current_dir(root()));
+    let output = limited(command).args(args).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -65,7 +65,7 @@ fn asm_shows_the_instructions_beside_the_articles() {
 #[test]
 fn asm_fails_if_the_program_cannot_be_run() {
     let script = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/benches/asm.py");
-    let output = run(&mut gdb_command("/dev/null", &[script]));
+    let output = gdb_command("/dev/null", &[script]).output().unwrap();
     assert_eq!(status(&output), 1, "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("asm: "), "{output:?}");
 }

@@ -158,7 +158,7 @@ impl Large {
     /// at most `tries`.
     fn find(&self, size: usize, align: usize, mut tries: usize) -> Option<usize> {
         // From here on, all blocks have room, wherever they start.
-        let ample = bin_of(size + align - UNIT - 1) + 1;
+        let ample = bin_of(size + align + UNIT - 1) + 1;
         let mut bin = bin_of(size);
         while self.used_bins >> bin != 0 {
             bin += (self.used_bins >> bin).trailing_zeros() as usize;

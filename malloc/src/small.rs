@@ -64,7 +64,7 @@ fn around((size, align): (usize, usize)) -> Layout {
 /// A free block.
 struct Free {
     next: *mut Free,
-    /// The address of this block, as long as it is free. (For [`Small::check`].)
+    /// The complement of this block's address, as long as it is free. (For [`Small::check`].)
     this: usize,
 }
 
@@ -172,7 +172,7 @@ impl Small {
             if (*run).used == (*run).capacity {
                 push(runs, run.cast());
             }
-            *block = Free { next: replace(&mut (*run).free, block), this: block.addr() };
+            *block = Free { next: replace(&mut (*run).free, block), this: !block.addr() };
             (*run).used -= 1;
             if (*run).used == 0 {
                 remove(runs, run.cast());
@@ -201,7 +201,7 @@ impl Small {
                 Err("its run has blocks of another size")
             } else if !(size_of::<Run>() as u32..(*run).unused).contains(&offset) || offset % SIZES[size] != 0 {
                 Err("no block starts there")
-            } else if (*with_exposed_provenance_mut::<Free>(block)).this == block {
+            } else if (*with_exposed_provenance_mut::<Free>(block)).this == !block {
                 Err("it is free already")
             } else {
                 Ok(())

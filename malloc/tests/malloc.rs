@@ -75,9 +75,9 @@ fn the_heap_moves_the_break_up_and_down_again() {
 fn they_report_when_the_kernel_refuses() {
     for program in [BUMP, FREE_LIST, MALLOC] {
         // The least limit that the program itself fits into leaves no room for what it allocates.
-        let mut outputs = (0..1024)
-            .step_by(4)
-            .map(|limit| run(limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program])));
+        let mut outputs = (0..1024).step_by(4).map(|limit| {
+            limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program]).output().unwrap()
+        });
         let output = outputs.find(|output| status(output) >= 0).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "), "{stderr}");

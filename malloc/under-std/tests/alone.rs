@@ -126,6 +126,18 @@ fn finds_a_free_block_that_is_large_enough() {
     }
 }
 
+/// A search comes to blocks that are large enough, but have no room for an aligned one.
+#[test]
+fn finds_an_aligned_block() {
+    for below in [2000, 2016] {
+        let heap = Alone::new();
+        heap.alloc(bytes(below));
+        let gaps: Vec<_> = (0..40).map(|_| (heap.alloc(bytes(4088)), heap.alloc(bytes(2000))).0).collect();
+        gaps.iter().for_each(|gap| heap.free(*gap, bytes(4088)));
+        assert!(!heap.alloc(Layout::from_size_align(4072, 32).expect("valid")).is_null());
+    }
+}
+
 /// A small block can be allocated as long as there is any room for it.
 #[test]
 fn finds_room_for_small_blocks_to_the_last() {
@@ -157,6 +169,9 @@ fn finds_room_for_small_blocks_to_the_last() {
         assert!(blocks.len() >= 800, "{}", blocks.len());
         blocks.iter().for_each(|block| heap.free(*block, layout));
     });
+    // The heap is full to its last byte, and goes on behind others.
+    others_take(1);
+    assert!(!heap.alloc(bytes(64_000)).is_null());
 }
 
 /// A block is freed without a look at those that are free, in a debug build, too.
@@ -191,6 +206,8 @@ fn finds_room_for_a_run_without_a_long_search() {
 fn gives_memory_back_when_others_above_have_gone() {
     let heap = Alone::new();
     let block = heap.alloc(bytes(51 * MIB));
+    // SAFETY: the block has so many bytes.
+    unsafe { block.write_bytes(255, 51 * MIB) };
     let others = others_take(5000).as_ptr_range();
     heap.free(block, bytes(51 * MIB));
     assert_eq!(now(), others.end.addr());
@@ -206,6 +223,8 @@ fn gives_memory_back_when_others_above_have_gone() {
     (0..100_000).for_each(|_| again());
     assert!(heap.size() < MIB, "{}", heap.size());
 
+    // Others take what this heap has used and given back.
+    others_take(1);
     // A block that can't grow, since others are above it, moves above their memory. Its old place is used again.
     let below = heap.alloc(bytes(20 * MIB));
     let others = others_take(5000);

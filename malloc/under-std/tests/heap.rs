@@ -56,6 +56,8 @@ fn a_debug_build_knows_what_is_no_block() {
         let [one, freed, first, joined, other, top] =
             [small, small, large, large, large, large].map(|layout| alloc_zeroed(layout));
         many.iter().for_each(|block| dealloc(*block, small));
+        // Its bytes may be like those of a free block, but for the mark.
+        one.cast::<[*mut u8; 2]>().write([one, one]);
         for (block, layout) in [(freed, small), (first, large), (joined, large), (top, large)] {
             dealloc(block, layout);
         }
@@ -92,5 +94,6 @@ fn a_debug_build_knows_what_is_no_block() {
             let is_told = stderr.lines().any(|line| line.starts_with("0x") && line.ends_with(&message));
             assert!(is_told && !output.status.success(), "{number}: {stderr}");
         }
+        dealloc(one, small);
     }
 }

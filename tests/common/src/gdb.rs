@@ -1,6 +1,6 @@
 //! gdb.
 
-use crate::{limited, run};
+use crate::limited;
 use std::process::Command;
 
 /// A command that prints `maps:` and then the mappings of the process.
@@ -11,16 +11,14 @@ pub const MAPS: &str = "python print('maps:', open(f'/proc/{gdb.selected_inferio
 pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     let mut gdb = limited("gdb");
     gdb.args(["-q", "-nx", "-batch", "-ex", "set width 0", "-ex", "set args > /dev/null"]);
-    for command in commands {
-        gdb.args(["-ex", command]);
-    }
-    gdb.arg(program);
+    gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
+    gdb.arg(program).env("SHELL", "/bin/sh");
     gdb
 }
 
 /// Returns what such a gdb prints, and after that its errors.
 #[track_caller]
 pub fn gdb(program: &str, commands: &[&str]) -> String {
-    let output = run(&mut gdb_command(program, commands));
+    let output = gdb_command(program, commands).output().unwrap();
     String::from_utf8(output.stdout).unwrap() + str::from_utf8(&output.stderr).unwrap()
 }

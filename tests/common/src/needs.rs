@@ -10,7 +10,7 @@ pub enum Need {
     /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
     /// of system calls refuses it.
     FixedAddresses,
-    /// `ptrace`, for strace and gdb. Some containers refuse it.
+    /// `ptrace`, with strace and gdb. Some containers refuse it.
     Ptrace,
     /// A heap that starts at a random distance above the program. `kernel.randomize_va_space` can switch that off.
     RandomHeap,
@@ -32,10 +32,8 @@ macro_rules! needs {
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
         Need::FixedAddresses => randomise(false).and_then(|()| randomise(true)).is_ok(),
-        Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]),
-        Need::RandomHeap => {
-            std::fs::read_to_string("/proc/sys/kernel/randomize_va_space").is_ok_and(|level| level.trim() == "2")
-        }
+        Need::Ptrace => works(&["strace", "-o", "/dev/null", "gdb", "--version"]),
+        Need::RandomHeap => randomise(true).is_ok() && works(&["grep", "2", "/proc/sys/kernel/randomize_va_space"]),
     };
     if !is_here {
         left_out("ALL_TESTS", &format!("{need:?} is not available here"));

@@ -22,12 +22,6 @@ pub fn limited(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs `command`, and captures what it writes.
-#[track_caller]
-pub fn run(command: &mut Command) -> Output {
-    command.output().unwrap()
-}
-
 /// The exit status, or minus the number of the signal that ended it.
 pub fn status(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| -output.status.signal().unwrap())

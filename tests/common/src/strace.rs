@@ -1,6 +1,6 @@
 //! The system calls of a program, through strace.
 
-use crate::{hex, limited, run};
+use crate::{hex, limited};
 use regex_lite::Regex;
 use std::process::Output;
 
@@ -45,7 +45,7 @@ impl Strace {
 /// Runs `program` under strace with `options`.
 pub fn strace(program: &str, options: &[&str]) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
-    let output = run(limited("strace").arg("-o").arg(log.path()).args(options).arg("--").arg(program));
+    let output = limited("strace").arg("-o").arg(log.path()).args(options).arg("--").arg(program).output().unwrap();
     let log = std::fs::read_to_string(log.path()).unwrap();
     let calls: Vec<_> = log.lines().filter_map(parse).skip_while(|call| call.name == "execve").collect();
     assert!(!calls.is_empty(), "strace: {output:?}");

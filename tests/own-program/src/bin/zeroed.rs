@@ -1,4 +1,4 @@
-//! Has zeroed data, and no other.
+//! This has zeroed data and no other, and panics.
 #![no_std]
 #![no_main]
 
@@ -9,5 +9,5 @@ program_break::entry!(main);
 static COUNT: AtomicI32 = AtomicI32::new(0);
 
 fn main() -> Result<(), program_break::Error> {
-    program_break::exit(COUNT.fetch_add(1, Relaxed) + COUNT.load(Relaxed) + 41)
+    panic!("{} is too much", COUNT.fetch_add(1, Relaxed) + COUNT.load(Relaxed) + 41)
 }

@@ -33,7 +33,7 @@ fn the_programs_do_the_same() {
             let alloc = build("", profile, &["--bin=alloc"]).join("alloc");
             assert_loads(&alloc, false, 4096);
             let size = alloc.metadata().unwrap().len();
-            assert!(profile == "dev" || size <= 1500, "{}: {size} bytes", triple);
+            assert!(profile == "dev" || size <= 1400, "{triple}: {size} bytes");
 
             let output = qemu().arg("-strace").arg(&alloc).output().unwrap();
             assert_eq!((&*output.stdout, status(&output)), (&b"HI\n"[..], 0));

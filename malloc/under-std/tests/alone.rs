@@ -169,7 +169,7 @@ fn finds_room_for_small_blocks_to_the_last() {
         assert!(blocks.len() >= 800, "{}", blocks.len());
         blocks.iter().for_each(|block| heap.free(*block, layout));
     });
-    // The heap is full to its last byte, and goes on behind others.
+    // There is nothing left at the top, and the heap goes on behind others.
     others_take(1);
     assert!(!heap.alloc(bytes(64_000)).is_null());
 }

@@ -32,7 +32,7 @@ macro_rules! needs {
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
         Need::FixedAddresses => randomise(false).and_then(|()| randomise(true)).is_ok(),
-        Need::Ptrace => works(&["strace", "-o", "/dev/null", "gdb", "--version"]),
+        Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]) && works(&["gdb", "--version"]),
         Need::RandomHeap => randomise(true).is_ok() && works(&["grep", "2", "/proc/sys/kernel/randomize_va_space"]),
     };
     if !is_here {

@@ -68,7 +68,11 @@
 //! `memcmp`, and so may one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They
 //! come with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this
 //! package to the same place in yours. Without that file, the package `compiler_builtins` doesn't build on stable Rust
-//! (`E0554`).
+//! (`E0554`). With `lto`, a function of `core::panicking` may be an undefined symbol: then copy the section
+//! `[profile.release.package.compiler_builtins]` of this package's `Cargo.toml`, too.
+//!
+//! For a musl target, such as Alpine's, a program with or without `mem` needs the flags for the compiler in that
+//! `.cargo/config.toml`. Without them, there is a `multiple definition of _start`.
 //!
 //! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]

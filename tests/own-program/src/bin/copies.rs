@@ -1,4 +1,5 @@
-//! Copies, compares and clears memory. It has data that is aligned to more than a page.
+//! Copies, compares and clears memory, and converts a floating-point number, for which `compiler_builtins` has the
+//! function. It has data that is aligned to more than a page.
 #![no_std]
 #![no_main]
 
@@ -19,5 +20,5 @@ fn main() -> Result<(), Error> {
     assert!(one == two);
     two.fill(0);
     assert!(one != black_box(two));
-    exit(42)
+    exit(black_box(42.0_f64) as u128 as i32)
 }

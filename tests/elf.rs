@@ -1,9 +1,10 @@
 //! The files of `alloc` and `layout`: what the kernel loads of them, with which rights, and what symbols they have.
 
+use common::cargo::{CONFIG, build};
 use common::{assert_loads, segments};
 use object::elf::PT_LOAD;
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSymbol};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 use std::path::Path;
 
 const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
@@ -31,4 +32,13 @@ fn names_the_ends_of_its_parts_for_those_who_ask() {
     assert_eq!(address("data_start"), data.0);
     assert!(data.0 < address("edata") && address("edata") < address("end"));
     assert_eq!(address("end"), data.0 + data.1);
+}
+
+#[test]
+fn has_tables_of_frames_in_release_too_if_it_has_debug_information() {
+    let options = ["--bin=alloc", "--config", CONFIG, "--config=profile.release.debug=1"];
+    let bytes = std::fs::read(build("", "", "release", &options).join("alloc")).unwrap();
+    let file = ElfFile64::<Endianness>::parse(&*bytes).unwrap();
+    // gdb and profilers read it only if it is loaded.
+    assert!(file.section_by_name(".eh_frame").unwrap().address() > 0);
 }

@@ -5,10 +5,12 @@ use common::*;
 
 const PAGE: &str = include_str!("../benches/README.md");
 
-/// Returns what a command prints. It may build something.
+/// Returns what a command prints. It may build something, without flags for the compiler, as the page does.
 #[track_caller]
 fn printed(command: &str, args: &[&str]) -> String {
-    let output = limited(command).args(args).current_dir(root()).output().unwrap();
+    let mut command = limited(command);
+    command.env("RUSTFLAGS", "").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let output = command.args(args).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,30 +1,38 @@
 //! The programs on the other architectures, under qemu-user, which prints their system calls.
 //!
-//! An architecture is left out, with a line that says so, where its tools are missing. `ALL_TARGETS=1` makes that a
-//! failure.
+//! An architecture is left out, with a line that says so, where an empty program can't be linked for it and run.
+//! `ALL_TARGETS=1` makes that a failure.
 
-use common::cargo::{BOOTSTRAP, build};
+use common::cargo::{CONFIG, build};
 use common::*;
 
 #[test]
 fn the_programs_do_the_same() {
-    // An architecture's name in Rust's target, and its name for gcc and qemu.
-    for (triple, arch) in [("aarch64-unknown-linux-gnu", "aarch64"), ("riscv64gc-unknown-linux-gnu", "riscv64")] {
+    // Rust's target, the architecture's name for clang and qemu, and a program that only exits.
+    for (triple, arch, exit) in [
+        ("aarch64-unknown-linux-gnu", "aarch64", "mov x8, 93; mov x0, 0; svc 0"),
+        ("riscv64gc-unknown-linux-gnu", "riscv64", "li a7, 93; li a0, 0; ecall"),
+    ] {
         if arch == std::env::consts::ARCH {
             continue;
         }
-        let core = format!("ls \"$(rustc --print target-libdir --target {triple})\"");
-        let tools = [format!("{arch}-linux-gnu-gcc --version"), format!("qemu-{arch} --version")];
-        let commands = tools.into_iter().chain(["ld.lld --version".to_string(), core]);
-        let missing: Vec<_> = commands.filter(|command| !works(&["sh", "-c", command])).collect();
-        if !missing.is_empty() {
-            left_out("ALL_TARGETS", &format!("{triple}, since these commands fail: {}", missing.join(", ")));
+        let flags = [format!("--target={arch}-linux-gnu"), "-fuse-ld=lld".to_string()];
+        let directory = tempfile::tempdir().unwrap();
+        let empty = format!(
+            "cd {:?} && echo '.globl _start; _start: {exit}' |
+             clang {} -nostdlib -static -x assembler - && qemu-{arch} ./a.out &&
+             ls \"$(rustc --print target-libdir --target {triple})\"",
+            directory.path(),
+            flags.join(" "),
+        );
+        if !works(&["sh", "-c", &empty]) {
+            left_out("ALL_TARGETS", &format!("{triple}, since this fails: {empty}"));
             continue;
         }
-        let linker = format!("target.{triple}.linker='{arch}-linux-gnu-gcc'");
-        let lld = format!("target.{triple}.rustflags=['-Clink-arg=-fuse-ld=lld']");
+        let linker = format!("target.{triple}.linker='clang'");
+        let lld = format!("target.{triple}.rustflags={:?}", flags.map(|flag| format!("-Clink-arg={flag}")));
         let build = |package, profile, options: &[&str]| {
-            let all = [&["--config", BOOTSTRAP, "--config", &linker, "--config", &lld], options].concat();
+            let all = [&["--config", CONFIG, "--config", &linker, "--config", &lld], options].concat();
             build(package, triple, profile, &all)
         };
         let qemu = || limited(format!("qemu-{arch}"));

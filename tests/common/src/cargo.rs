@@ -4,8 +4,8 @@ use crate::{limited, root};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// What `.cargo/config.toml` says, as an option of cargo's.
-pub const BOOTSTRAP: &str = "env.RUSTC_BOOTSTRAP='compiler_builtins'";
+/// The file that cargo reads if it is started in the project's directory.
+pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
 
 /// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test.
 pub fn cargo(args: &[&str]) -> Command {
@@ -15,10 +15,11 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Takes away what cargo and make tell the programs that they run.
+/// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`.
 pub fn unset_environment(command: &mut Command) {
     let is_theirs = |key: &str| key.starts_with("CARGO_") || key.starts_with("MAKE") || key == "RUSTC_BOOTSTRAP";
-    for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && key != "CARGO_HOME") {
+    let is_kept = |key: &str| key == "CARGO_HOME" || key.starts_with("CARGO_PROFILE_");
+    for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && !is_kept(key)) {
         command.env_remove(key);
     }
 }
@@ -31,6 +32,13 @@ pub fn assert_built(output: &Output) {
     assert!(!log.contains("warning: `"), "{log}");
 }
 
+/// This machine's target.
+pub fn host() -> String {
+    let version = limited("rustc").arg("-vV").output().unwrap().stdout;
+    let mut lines = str::from_utf8(&version).unwrap().lines();
+    lines.find_map(|line| line.strip_prefix("host: ")).unwrap().to_string()
+}
+
 /// Builds programs of the package in a directory of this project, and returns the directory that they are in. An empty
 /// `triple` is this machine's target.
 pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
@@ -41,10 +49,13 @@ pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> Pa
     std::fs::create_dir_all(&directory).unwrap();
     let mut command = cargo(&["build", "--locked", "--profile", profile, "--manifest-path"]);
     command.arg(root().join(package).join("Cargo.toml")).arg("--target-dir").arg(&directory).args(options);
+    // The target is given in any case, since the user's own configuration may have another.
+    let target = if triple.is_empty() { &host() } else { triple };
+    command.args(["--target", target]);
     if !triple.is_empty() {
         // RUSTFLAGS may be meant for this machine alone.
-        command.args(["--target", triple]).env_remove("RUSTFLAGS");
+        command.env_remove("RUSTFLAGS");
     }
     assert_built(&command.output().unwrap());
-    directory.join(triple).join(if profile == "dev" { "debug" } else { profile })
+    directory.join(target).join(if profile == "dev" { "debug" } else { profile })
 }

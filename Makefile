@@ -1,25 +1,41 @@
 # Each target does its own set-up. `make help` lists them.
 
-# This makes cargo build into ./target, and for this machine, whatever the environment says.
-export CARGO_TARGET_DIR = target
-unexport CARGO_BUILD_TARGET
+# What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
+# Plain cargo goes by these. So does make by its own arguments: make bench CARGO_PROFILE_RELEASE_LTO=off.
+export CARGO_PROFILE_DEV_DEBUG = true
+export CARGO_PROFILE_DEV_LTO = false
+export CARGO_PROFILE_DEV_OPT_LEVEL = 0
+export CARGO_PROFILE_DEV_SPLIT_DEBUGINFO = off
+export CARGO_PROFILE_DEV_STRIP = none
+export CARGO_PROFILE_RELEASE_DEBUG = false
+export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS = false
+export CARGO_PROFILE_RELEASE_LTO = true
+export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
+export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
-# TARGET names a target for another machine: make run, layout and malloc build for it with a cross compiler and lld, and
-# run the program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.) It has to be an
-# argument of make: a variable of that name in the environment may be meant for another program.
-ifneq ($(origin TARGET),command line)
-undefine TARGET
-endif
-ifdef TARGET
+# It is built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
+# environment may be meant for another program.)
+host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+target := $(if $(filter command,$(origin TARGET)),$(TARGET),$(host))
+export CARGO_TARGET_DIR = target
+export CARGO_BUILD_TARGET = $(target)
+
+# The reader's flags for the compiler may name a linker that doesn't read linker.ld. These replace them, and those of
+# .cargo/config.toml, too, which says what the ones for musl are for.
+unexport CARGO_ENCODED_RUSTFLAGS
+export RUSTFLAGS = $(if $(findstring musl,$(target)),-Clink-self-contained=no -Crelocation-model=static)
+
+# For another machine, make run, layout and malloc link with clang and lld, which know all architectures, and run the
+# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.)
+ifneq ($(target),$(host))
 ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
 $(error TARGET is for make run, layout and malloc)
 endif
-arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(TARGET))))
-variable := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)
-export CARGO_BUILD_TARGET = $(TARGET)
-export $(variable)_LINKER = $(arch)-linux-gnu-gcc
-export $(variable)_RUSTFLAGS = -Clink-arg=-fuse-ld=lld
+arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(target))))
+variable := CARGO_TARGET_$(shell echo $(target) | tr a-z- A-Z_)
+export $(variable)_LINKER = clang
 export $(variable)_RUNNER = qemu-$(arch)
+RUSTFLAGS += -Clink-arg=--target=$(arch)-linux-gnu -Clink-arg=-fuse-ld=lld
 endif
 
 .PHONY: all tools alloc run gdb layout malloc bench asm picture test help clean
@@ -31,19 +47,18 @@ help: ## this list
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }
-ifdef TARGET
-	@ls "$$(rustc --print target-libdir --target $(TARGET))" >/dev/null 2>&1 || \
-	    { echo "make: Rust's core for $(TARGET) not found: rustup target add $(TARGET)" >&2; exit 1; }
-	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(TARGET)" \
-	    qemu-$(arch):qemu-user $(arch)-linux-gnu-gcc:gcc-$(subst _,-,$(arch))-linux-gnu ld.lld:lld
+ifdef arch
+	@ls "$$(rustc --print target-libdir --target $(target))" >/dev/null 2>&1 || \
+	    { echo "make: Rust's core for $(target) not found: rustup target add $(target)" >&2; exit 1; }
+	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(target)" qemu-$(arch):qemu-user clang:clang ld.lld:lld
 endif
 
 # With -f, the copy replaces even a file that a debugger has open.
 alloc: tools ## build ./alloc, with debug information (as make alone)
 	cargo build --bin alloc
-	@cp -f target/debug/alloc .
+	@cp -f target/$(target)/debug/alloc .
 
-ifdef TARGET
+ifdef arch
 run: tools
 	cargo run --bin alloc
 else
@@ -66,7 +81,7 @@ malloc: tools ## see Box, Vec and BTreeMap move the program break
 
 bench: tools ## measure it beside assembly, C and std Rust
 	@tests/install-tools bench as:binutils strace:strace
-	cargo bench --bench startup
+	cargo bench --profile release --bench startup
 
 asm: tools ## show its machine code beside the article's
 	@[ "$$(uname -m)" = x86_64 ] || \
@@ -75,7 +90,7 @@ asm: tools ## show its machine code beside the article's
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
 	    cargo build --quiet --release --bin alloc --target-dir target/asm
 	@rustc --version
-	@gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc
+	@gdb -q -nx -batch-silent -x benches/asm.py target/asm/$(target)/release/alloc
 
 picture: alloc ## record a run, and draw it as docs/memory.svg
 	@tests/install-tools picture gdb:gdb
@@ -84,14 +99,13 @@ picture: alloc ## record a run, and draw it as docs/memory.svg
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
 test: alloc ## test it in both profiles
-	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils
+	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
 ifdef ALL_TARGETS
-	@tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user ld.lld:lld \
-	    aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu riscv64-linux-gnu-gcc:gcc-riscv64-linux-gnu
+	@tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld
 endif
-	cargo test --workspace
+	cargo test --workspace --profile dev
 	cargo test --workspace --release
-	cargo test --manifest-path malloc/under-std/Cargo.toml
+	cargo test --manifest-path malloc/under-std/Cargo.toml --profile dev
 	cargo test --manifest-path malloc/under-std/Cargo.toml --release
 
 clean: ## remove all that was built

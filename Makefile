@@ -5,12 +5,15 @@
 export CARGO_PROFILE_DEV_DEBUG = true
 export CARGO_PROFILE_DEV_LTO = false
 export CARGO_PROFILE_DEV_OPT_LEVEL = 0
+export CARGO_PROFILE_DEV_PANIC = abort
 export CARGO_PROFILE_DEV_SPLIT_DEBUGINFO = off
 export CARGO_PROFILE_DEV_STRIP = none
 export CARGO_PROFILE_RELEASE_DEBUG = false
 export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS = false
 export CARGO_PROFILE_RELEASE_LTO = true
 export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
+export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS = false
+export CARGO_PROFILE_RELEASE_PANIC = abort
 export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
 # It is built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
@@ -26,7 +29,8 @@ unexport CARGO_ENCODED_RUSTFLAGS
 export RUSTFLAGS = $(if $(findstring musl,$(target)),-Clink-self-contained=no -Crelocation-model=static)
 
 # For another machine, make run, layout and malloc link with clang and lld, which know all architectures, and run the
-# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses.)
+# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses. The last flag is for new
+# versions of clang, to which -no-pie is needless beside -static.)
 ifneq ($(target),$(host))
 ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
 $(error TARGET is for make run, layout and malloc)
@@ -35,7 +39,7 @@ arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(target))))
 variable := CARGO_TARGET_$(shell echo $(target) | tr a-z- A-Z_)
 export $(variable)_LINKER = clang
 export $(variable)_RUNNER = qemu-$(arch)
-RUSTFLAGS += -Clink-arg=--target=$(arch)-linux-gnu -Clink-arg=-fuse-ld=lld
+RUSTFLAGS += $(addprefix -Clink-arg=,--target=$(arch)-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument)
 endif
 
 .PHONY: all tools alloc run gdb layout malloc bench asm picture test help clean

@@ -16,7 +16,7 @@ fn the_programs_do_the_same() {
         if arch == std::env::consts::ARCH {
             continue;
         }
-        let flags = [format!("--target={arch}-linux-gnu"), "-fuse-ld=lld".to_string()];
+        let flags = [&*format!("--target={arch}-linux-gnu"), "-fuse-ld=lld", "-Wno-unused-command-line-argument"];
         let directory = tempfile::tempdir().unwrap();
         let empty = format!(
             "cd {:?} && echo '.globl _start; _start: {exit}' |

@@ -1,60 +1,20 @@
-"""The process that gdb runs: what it has done, and what its memory looks like.
+"""The process that gdb runs: what it does, as events, and what its memory looks like.
 
-This is the model. tour.py shows it as text, and picture.py as a picture. It only reads: the arguments and results of
-the system calls at breakpoints, the bytes of the heap in memory, and the mappings in /proc/PID/maps. It needs gdb 12 or
-later, with Python.
+This only reads: the arguments and results of the system calls at breakpoints, the bytes of the heap in memory, and the
+mappings in /proc/PID/smaps. It needs gdb 12 or later, with Python.
 """
 
 import linecache
 import os
-from dataclasses import dataclass
 from functools import partial
 
 import gdb
-
-MAIN_RS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "main.rs")
-STEPS = {
-    "find": "find the program break",
-    "up": "move the program break up",
-    "store": "store something in the new memory",
-    "print": "print it from there",
-    "down": "free, move the program break back down",
-}
+from event import COMPARED, Event, Memory, Region
 
 
 def pid():
     """The number of the process, or 0 if there is none."""
     return gdb.selected_inferior().pid
-
-
-def source(line):
-    """A line of src/main.rs."""
-    return linecache.getline(MAIN_RS, line).rstrip()
-
-
-def size(length):
-    """A number of bytes, for people, as `layout` shows it."""
-    units = iter(["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
-    unit = next(units)
-    while length >= 16 * 1024:
-        length, unit = (length + 512) // 1024, next(units)
-    return f"{length} {unit}"
-
-
-def c_characters(data):
-    """Each byte as C writes it."""
-    escapes = {0: "\\0", 10: "\\n"}
-    return [escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data]
-
-
-@dataclass
-class Event:
-    """A step of the program: a system call that has succeeded, or bytes that were stored on the heap."""
-
-    step: str  # of STEPS
-    lines: list  # of src/main.rs that were run since the last event
-    old_break: int  # the program break before it
-    call: str  # as strace shows it
 
 
 class Place(gdb.Breakpoint):
@@ -80,70 +40,125 @@ def argument(name):
 
 
 class Process:
-    """What has been seen of the process so far."""
+    """What has been seen of the process so far. Fails if gdb doesn't find the program's functions and lines."""
 
     def __init__(self):
         self.is_advancing = False
+        self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
         self.forget()
-        gdb.events.exited.connect(lambda event: self.forget())
-        Place("program_break::arch::brk", self.on_brk)
-        Place("program_break::arch::write", self.on_write)
-        # The breakpoints are where each line of main starts.
-        block = gdb.block_for_pc(int(gdb.parse_and_eval("alloc::main").address))
-        entries = [entry for entry in block.function.symtab.linetable() if block.start < entry.pc < block.end]
-        lines = {entry.line: entry.pc for entry in reversed(entries)}
-        for line, address in lines.items():
-            Place(f"*{address:#x}", partial(self.on_line, line))
+        brk, write = "program_break::arch::brk", "program_break::arch::write"
+        # This fails where there is no such function. A breakpoint would wait for one to be loaded.
+        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", brk, write]]
+        block = gdb.block_for_pc(main.pc)
+        # The breakpoints are where each line of main starts. Each is hit once between two events, so loops run fast.
+        entries = [entry for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
+        pcs = {entry.line: entry.pc for entry in reversed(entries)}
+        self.file = main.symtab.fullname()
+        Place(brk, self.guarded(self.on_brk))
+        Place(write, self.guarded(self.on_write))
+        self.places = {line: Place(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()}
+        gdb.events.stop.connect(self.guarded(self.on_stop))
+        gdb.events.exited.connect(self.on_exit)
 
     def forget(self):
-        self.heap_start = self.program_break = 0  # 0 before the program has asked
-        self.bytes = b""  # of the heap when the program was last looked at
+        self.pid, self.now = pid(), Memory()
+        self.count = 0  # of events
         self.events = []  # that have not been shown yet
-        self.lines = []  # of main that have been reached since the last event
+        self.lines, self.line = [], []  # of main that have been reached since the last event, and the last one
+
+    def guarded(self, function):
+        """The function as gdb may call it: an exception stops the process, and `advance` reports it."""
+
+        def call(*arguments):
+            try:
+                if self.pid != pid():
+                    self.forget()
+                    self.enable()
+                return function(*arguments)
+            except Exception as error:
+                self.failure = error
+                return self.is_advancing
+
+        return call
+
+    def enable(self):
+        for place in self.places.values():
+            place.enabled = True
 
     def on_brk(self):
+        self.notice_store()
         address = argument("address")
 
         def on_return(result):
-            old_break = self.program_break
-            # An error is a negative number, which gdb shows as a very large address.
-            if result < 2**63 and address in (0, result):
-                self.heap_start, self.program_break = self.heap_start or result, result
-                step = "find" if not address else "up" if result > old_break else "down"
-                self.add(step, old_break, f"brk({f'{address:#x}' if address else 'NULL'}) = {result:#x}")
+            # An error is a negative number.
+            result = result - 2**64 if result >= 2**63 else result
+            now = self.now
+            if result >= 0:
+                now = Memory(now.heap_start or result, result)
+            # A program may ask where the break is as often as it likes.
+            if address or not self.now.heap_start or result != self.now.program_break:
+                self.add("brk", (address,), result, self.look(now))
 
-        Return(on_return)
+        Return(self.guarded(on_return))
 
     def on_write(self):
+        self.notice_store()
         fd, address, length = argument("fd"), argument("bytes"), argument("length")
-
-        def on_return(result):
-            if fd == 1 and result == length:  # A failure is reported on 2, standard error.
-                self.add("print", self.program_break, f"write({fd}, {address:#x}, {length}) = {result}")
-
-        Return(on_return)
+        if self.now.heap_start <= address < self.now.heap().end:
+            Return(self.guarded(lambda result: self.add("write", (fd, address, length), result, self.look(self.now))))
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too."""
-        if self.heap() != self.bytes:
-            self.add("store", self.program_break, "")
-        self.lines.append(line)
+        self.notice_store()
+        self.places[line].enabled = False
+        self.reach(line)
         return self.is_advancing and self.events
 
-    def add(self, step, old_break, call):
-        self.events.append(Event(step, self.lines, old_break, call))
-        self.lines, self.bytes = [], self.heap()
+    def reach(self, line):
+        self.line = [(line, linecache.getline(self.file, line).rstrip())]
+        self.lines += self.line
 
-    def heap(self):
-        """The bytes of the heap."""
-        length = self.program_break - self.heap_start
+    def on_stop(self, stop):
+        if isinstance(stop, gdb.SignalEvent) and stop.stop_signal in ("SIGSEGV", "SIGBUS"):
+            self.notice_store()
+            frame = gdb.newest_frame()
+            while frame and not (frame.find_sal().symtab and frame.find_sal().symtab.fullname() == self.file):
+                frame = frame.older()
+            if frame:
+                self.reach(frame.find_sal().line)
+            address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
+            self.add(stop.stop_signal, (address,), 0, self.look(self.now))
+
+    def on_exit(self, exited):
+        signal = gdb.convenience_variable("_exitsignal")
+        status = getattr(exited, "exit_code", None)
+        self.outcome = f"signal {signal} ended the program" if status is None else f"exit status {status}"
+
+    def notice_store(self):
+        seen = self.look(self.now)
+        residents = [memory.heap().resident or 0 for memory in (self.now, seen)]
+        if seen.data != self.now.data or residents[0] < residents[1]:
+            self.add("store", (), 0, seen)
+
+    def add(self, name, arguments, result, now):
+        self.count += 1
+        self.events.append(Event(self.count, name, arguments, result, self.lines or self.line, self.now, now))
+        self.lines, self.now = [], now
+        self.enable()
+
+    def look(self, memory):
+        """The memory as it is now, with the heap where `memory` has it."""
+        memory = Memory(memory.heap_start, memory.program_break, regions())
+        heap = memory.heap()
         # In gdb 14 and later, it is an error to read no bytes.
-        return gdb.selected_inferior().read_memory(self.heap_start, length).tobytes() if length else b""
+        if length := min(heap.end - heap.start, COMPARED):
+            memory.data = gdb.selected_inferior().read_memory(heap.start, length).tobytes()
+        return memory
 
     def advance(self):
         """Runs to the next line of main before which something has happened, from the start of the program if there is
-        no process. Returns what has happened, or nothing if the program has stopped elsewhere, which gdb has shown, or
-        has ended."""
+        no process. Returns what has happened first; or None if the program has stopped elsewhere, which gdb has shown,
+        or has ended."""
         if not self.events:
             self.is_advancing = True
             try:
@@ -152,29 +167,41 @@ class Process:
                 raise gdb.GdbError(f"gdb can't run the program (does a filter refuse ptrace?): {error}") from None
             finally:
                 self.is_advancing = False
-        events, self.events = self.events, []
-        return events
+        failure, self.failure = self.failure, None
+        if failure:
+            raise failure
+        return self.events.pop(0) if self.events else None
 
 
 def regions():
-    """What is mapped now, from the highest address down: the start, end, rights and name of each region. The mappings
-    that the kernel has added are one region, which has no rights if theirs differ."""
+    """What is mapped now, from the highest address down. Neighbours that belong together are one region: the parts of
+    the program, those of the heap, and what the kernel has added."""
     found = []
     program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
     names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}
-    with open(f"/proc/{pid()}/maps", "rb") as maps:  # in any encoding: the program's path is in it
-        lines = [line.split(maxsplit=5) for line in maps]
-    for addresses, rights, _, _, _, *name in reversed(lines):
-        start, end = (int(address, 16) for address in addresses.split(b"-"))
+    # Not every kernel says how much is in memory.
+    smaps, maps = (f"/proc/{pid()}/{name}" for name in ["smaps", "maps"])
+    with open(smaps if os.path.exists(smaps) else maps, "rb") as file:  # in any encoding: the program's path is in it
+        lines = [line.split(maxsplit=5) for line in file]
+    for first, *fields in lines:
+        if first == b"Rss:":
+            found[0].resident = (found[0].resident or 0) + int(fields[0]) * 1024
+        if b"-" not in first:
+            continue
+        start, end = (int(address, 16) for address in first.split(b"-"))
         if start >= 2**63:
-            continue  # the kernel's
-        rights, name = rights[:3].decode(), b"".join(name).strip()
+            break  # the kernel's own memory
+        permissions, name = fields[0][:3].decode(), b"".join(fields[4:]).strip()
         name = names.get(name) or name.decode(errors="replace")
-        if found:
-            low, high, rights_above, above = found[-1]
-            if end == low and above[:1] == name[:1] == "[":
-                end, rights = high, rights if rights == rights_above else ""
-                name = f"{above.split()[0]} to {name}"
-                found.pop()
-        found.append((start, end, rights, name))
+        if found and found[0].end == start:
+            below = found[0]
+            if below.name == "program" and not name:
+                name = "program"  # its zeroed data
+            if below.name[:1] == name[:1] == "[":
+                below.name = name = f"{name} to {below.name.split()[-1]}"
+            if below.name == name:
+                below.end = end
+                below.permissions = permissions if permissions == below.permissions else ""
+                continue
+        found.insert(0, Region(start, end, permissions, name))
     return found

@@ -1,5 +1,6 @@
-"""A guided tour of ./alloc in gdb. After each step of the program it shows the lines of src/main.rs that were run, the
-system call with its result, and the memory as it is now.
+"""A guided tour of a program that moves the program break, in gdb. It stops after each move, refusal and store, and
+when something is printed from the heap. It shows the lines of main that were run, the system call with its result, and
+the memory then.
 
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """
@@ -11,99 +12,131 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from process import STEPS, Process, c_characters, pid, regions, size, source  # beside this file
+from event import c_characters, signed, size  # beside this file
+from process import Process, pid  # beside this file
 
-REMARKS = {
-    "find": "This is where the heap ends. It is still empty, so it starts here, too.",
-    "up": f"These bytes are ours. The kernel maps memory in whole pages of {os.sysconf('SC_PAGE_SIZE'):,} bytes.",
-    "store": "This takes no system call: the memory is ours, and a mov is enough.",
-    "print": "The kernel has read the first three of these bytes, and printed them.",
-    "down": "The page is gone, too. Using it now would cause a segmentation fault.",
-}
+# A stop fits on a terminal of this many lines, with gdb's prompt.
+HEIGHT = 24
 
 
-def draw(old_break):
-    """Shows the article's picture, with high addresses on top, in the columns of `layout`, and then the bytes of the
-    heap. It marks what has changed since the program break was at `old_break`."""
-    mapped, program_break = regions(), PROCESS.program_break
-    names = {"program break": program_break, "heap start": PROCESS.heap_start}
-    names.update({"end of the page": end for _, end, _, name in mapped if name == "heap"})
-    edges = sorted({*names.values(), *(edge for region in mapped for edge in region[:2])} - {0}, reverse=True)
+def draw(before, memory, address):
+    """The article's picture, with high addresses on top, in the columns of `layout`; and then the heap, and its bytes
+    from `address` on. It marks what has changed since `before`."""
+    heap, old = memory.heap(), before.heap()
+    # What there may be to mark: each has its address now, and its address before, if it had one.
+    places = {"end of the page": (heap.end, old.end if old.end > old.start else 0)} if heap.end > heap.start else {}
+    places["program break"] = (memory.program_break, before.program_break)
+    places["heap start"] = (memory.heap_start, memory.heap_start)
+    places = {name: place for name, place in places.items() if place[0]}
+    edges = {place[0] for place in places.values()}
+    edges = sorted(edges.union(*((region.start, region.end) for region in memory.regions)), reverse=True)
 
     def region_at(address):
-        return next(((rights, name) for start, end, rights, name in mapped if start <= address < end), None)
+        return next((region for region in memory.regions if region.start <= address < region.end), None)
 
     # Of the empty ranges, only the one above the heap gets a line with its size.
-    gap = min(edge for edge in edges if edge >= program_break and not region_at(edge))
-    lines = []
+    gap = min(edge for edge in edges if edge >= memory.program_break and not region_at(edge))
     for high, low in zip(edges, edges[1:] + [0]):
-        here = [name for name, address in names.items() if address == high]
-        note = ""
-        if here and program_break != old_break:
-            is_new = not old_break or "end of the page" in here
-            note = " ◄ new" if is_new else f" ◄ moved by {high - old_break:+}" * ("program break" in here)
+        here = [name for name, place in places.items() if place[0] == high]
+        was = next((places[name][1] for name in reversed(here) if places[name][1] != high), high)
+        note = "" if was == high else f" ◄ moved by {signed(high - was)}" if was else " ◄ new"
         ruler = "".join(f"── {name} " for name in here)
-        lines.append(f"{high:#18x} {ruler:─<45}{note}")
-        side = "│" if region_at(low) else "┆"
-        rights, name = region_at(low) or ("", "the gap" * (low == gap))
-        if name == "heap" and low >= program_break:
-            name = "not asked for"
+        yield f"{high:#18x} {ruler:─<45}{note}"
+        region = region_at(low)
+        side, name, permissions = ("│", region.name, region.permissions) if region else ("┆", "the gap" * (low == gap), "")
+        if name == "heap" and not memory.heap_start <= low < memory.program_break:
+            name = "not asked for" if low >= memory.program_break else "program"
         if name:
-            lines.append(f"{'':18} {side} {name:22.22}{size(high - low):>14}  {rights:3} {side}")
-    print(*lines, "", sep="\n")
-    if data := PROCESS.heap():
-        print(f"{PROCESS.heap_start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}")
+            yield f"{'':18} {side} {name:22.22}{size(high - low):>14}  {permissions:3} {side}"
+    yield ""
+    if memory.heap_start:
+        address, data, is_more = memory.row(address)
+        if data:
+            yield f"{address:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"
+        yield memory.state()
+
+
+def show(event):
+    """Returns the lines of a stop, as many as there is room for."""
+    address = event.arguments[1] if event.name == "write" else next(iter(event.changed()), 0)
+    picture = [*draw(event.before, event.after, address), *event.remark().splitlines()]
+    call = [event.call()] if event.call() else []
+    # gdb has said in four lines that there was a signal. Of the lines of main, the last ones are the most telling.
+    room = HEIGHT - 1 - 4 * event.name.startswith("SIG") - len([*call, *picture]) - 2
+    if room < len(event.lines):
+        picture.remove("")
+    source = [f"{number}\t{text[:71] + '…' * (len(text) > 71)}" for number, text in event.lines]
+    if len(source) > max(room + 1, 2):
+        source = ["…", *source[-max(room, 1) :]]
+    return [*source, *call, "", *picture]
+
+
+def follow():
+    """The process. Fails if the program isn't one that the tour can follow."""
+    global PROCESS
+    PROCESS = PROCESS or Process()
+    return PROCESS
 
 
 def command(function):
     """Makes a function a command of gdb's, with its docstring as the help. The pager doesn't stop the output, since it
-    would take the Enter that is meant for the next step."""
+    would take the Enter that is meant for the next step. What goes wrong is reported in a sentence."""
 
     class Command(gdb.Command):
         __doc__ = function.__doc__
 
         def invoke(self, argument, from_tty):
             with gdb.with_parameter("pagination", False):
-                function()
+                try:
+                    function(argument)
+                except gdb.GdbError:
+                    raise
+                except OSError as error:
+                    raise gdb.GdbError(f"{error.filename}: {error.strerror}. Start gdb where the program runs.") from None
+                except Exception as error:
+                    raise gdb.GdbError(f"{NOT_THIS_ONE} ({error})") from None
 
     Command(function.__name__, gdb.COMMAND_USER)
 
 
+NOT_THIS_ONE = "The tour can't follow this program, which has to be built for debugging. Leave gdb, and type: make gdb"
+
+
 @command
-def tour():
+def tour(argument):
     """Go on to the next step of the program, and draw the memory then.
 
 Type tour once, and then press Enter alone for each further step. Each stop
-shows the lines of src/main.rs that were run, the system call with its result,
-and the memory. In between, you can type any other command of gdb, and then
-tour to go on. After the end, the tour starts again."""
-    events = PROCESS.advance()
-    if not pid():
-        print("\nThe end\nThe kernel takes back all that the program had.")
-    if not events:
-        return
-    for event in events:
-        number = list(STEPS).index(event.step) + 1
-        print(f"\nStep {number} of {len(STEPS)}: {STEPS[event.step]}")
-        for line in event.lines:
-            print(f"{line}\t{source(line)}")
-        if event.call:
-            print(event.call)
-    print()
-    draw(events[0].old_break)
-    print(REMARKS[event.step])
+shows the lines of main that were run, the system call with its result, and
+the memory. tour 3 goes on three times. In between, you can type any other
+command of gdb, and then tour to go on. After the end, the tour starts again."""
+    process = follow()
+    for _ in range(int(argument or 1)):
+        event = process.advance()
+        if event:
+            print(f"\nStep {event.number}: {event.title()}", *show(event), sep="\n")
+        if not event and not pid():
+            print(f"\nThe end: {process.outcome}.\nThe kernel takes back all that the program had. tour starts it again.")
+        if not event:
+            break
 
 
 @command
-def memory():
+def memory(argument):
     """Draw the memory of the process as it is now, and show the bytes of the heap."""
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
-    draw(PROCESS.program_break)
+    process = follow()
+    now = process.look(process.now)
+    print(*draw(now, now, 0), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
 gdb.execute("skip -rfu ^core::", to_string=True)
-PROCESS = Process()
-print("To see the first step of ./alloc, type tour. For each further step, press Enter.")
-print("After memory, or any other command, type tour again. For help: help user-defined")
+PROCESS = None
+try:
+    follow()
+    print("To see the first step of the program, type tour. For each further step, press Enter.")
+    print("After memory, or any other command, type tour again. For help: help user-defined")
+except Exception as error:
+    print(f"{NOT_THIS_ONE} ({error})")

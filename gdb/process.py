@@ -130,6 +130,8 @@ class Process:
             self.add(stop.stop_signal, (address,), 0, self.look(self.now))
 
     def on_exit(self, exited):
+        if not self.is_advancing:
+            self.events = []  # Whoever has let the program run to its end is past them.
         signal = gdb.convenience_variable("_exitsignal")
         status = getattr(exited, "exit_code", None)
         self.outcome = f"signal {signal} ended the program" if status is None else f"exit status {status}"

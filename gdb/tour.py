@@ -92,14 +92,17 @@ def command(function):
                 except gdb.GdbError:
                     raise
                 except OSError as error:
-                    raise gdb.GdbError(f"{error.filename}: {error.strerror}. Start gdb where the program runs.") from None
+                    message = f"{error.filename}: {error.strerror}. Start gdb where the program runs."
+                    raise gdb.GdbError(message) from None
                 except Exception as error:
-                    raise gdb.GdbError(f"{NOT_THIS_ONE} ({error})") from None
+                    raise gdb.GdbError(NOT_THIS_ONE.format(error)) from None
 
     Command(function.__name__, gdb.COMMAND_USER)
 
 
-NOT_THIS_ONE = "The tour can't follow this program, which has to be built for debugging. Leave gdb, and type: make gdb"
+NOT_THIS_ONE = """The tour can't follow this program: {}
+It needs a program on this library that was built for debugging.
+Quit, and type: make gdb"""
 
 
 @command
@@ -111,6 +114,8 @@ shows the lines of main that were run, the system call with its result, and
 the memory. tour 3 goes on three times. In between, you can type any other
 command of gdb, and then tour to go on. After the end, the tour starts again."""
     process = follow()
+    if argument and not argument.isdecimal():
+        raise gdb.GdbError(f"tour takes a number of steps, and {argument} is none")
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
@@ -139,4 +144,4 @@ try:
     print("To see the first step of the program, type tour. For each further step, press Enter.")
     print("After memory, or any other command, type tour again. For help: help user-defined")
 except Exception as error:
-    print(f"{NOT_THIS_ONE} ({error})")
+    print(NOT_THIS_ONE.format(error))

@@ -79,33 +79,45 @@ fn shows_the_stack_and_the_heap() {
 fn the_tour_draws_what_is_there() {
     needs!(Ptrace);
     let story = story();
+    let page = match page_size() {
+        page @ 0..0x4000 => format!("{page} bytes"),
+        page => format!("{} KiB", page / 1024),
+    };
     for random in ["off", "on"] {
         let random = format!("set disable-randomization {random}");
         let output = gdb(ALLOC, &[&[TOUR, &random], &["tour", MAPS].repeat(5)[..], &["tour"]].concat());
-        assert!(output.contains("\nThe end\n") && !output.contains('\x1b'), "{output}");
+        assert!(output.contains("\nThe end: exit status 0.\n") && !output.contains('\x1b'), "{output}");
         let stops: Vec<_> = output.split("\nStep ").skip(1).map(|stop| stop.split_once("maps: ").unwrap()).collect();
         assert_eq!(stops.len(), 5, "{output}");
         let drawings: Vec<_> = stops.iter().map(|(text, _)| Drawing::parse(text)).collect();
         let start = drawings[0].address("heap start");
-        let page = indicatif::HumanCount(drawings[1].address("end of the page") - start);
-        let pages = format!("whole pages of {page} bytes.");
         let zeroed = format!("{start:#18x}  00 00 00 00  \\0 \\0 \\0 \\0\n");
         let stored = format!("{start:#18x}  48 49 0a 00  H I \\n \\0\n");
         let [empty, full] = [start, start + 4].map(|address| format!("brk({address:#x}) = {address:#x}\n"));
+        let [found, printed] = [format!("brk(NULL) = {start:#x}\n"), format!("write(1, {start:#x}, 3) = 3\n")];
+        let fault = format!("3 bytes changed. By a page fault, {page} came into memory.\n");
+        let taken = format!("The kernel has taken back {page}. ");
+        let promised = "promises them: nothing more is in memory yet.\n";
         // Each stop has the lines that belong to it, and no others.
-        for (((text, maps), drawing), (size, lines, marks, parts)) in stops.iter().zip(&drawings).zip([
-            (0, &story[0..1], &["new"][..], &["1 of 5", &format!("brk(NULL) = {start:#x}\n")][..]),
-            (4, &story[1..3], &["new", "moved by +4"], &["2 of 5", &full, &zeroed, &pages]),
-            (4, &story[3..5], &[], &["3 of 5", &stored]),
-            (4, &story[5..6], &[], &["4 of 5", &format!("write(1, {start:#x}, 3) = 3\n"), &stored]),
-            (0, &story[6..7], &["moved by -4"], &["5 of 5", &empty]),
+        for (((text, maps), drawing), (size, is_used, lines, marks, parts)) in stops.iter().zip(&drawings).zip([
+            (0, false, &story[0..1], &["new"][..], &["1: the program break is found\n", &found][..]),
+            (
+                4,
+                false,
+                &story[1..3],
+                &["new", "moved by +4"],
+                &["2: the break moves up by 4 bytes\n", &full, &zeroed, promised],
+            ),
+            (4, true, &story[3..5], &[], &["3: something is stored on the heap\n", &stored, &fault]),
+            (4, true, &story[5..6], &[], &["4: 3 bytes are printed from the heap\n", &printed, &stored]),
+            (0, false, &story[6..7], &["moved by -4"], &["5: the break moves down by 4 bytes\n", &empty, &taken]),
         ]) {
             assert_eq!(main_rs(text).len(), lines.len(), "{text}");
             assert_in_order(main_rs(text), lines, text);
             assert_eq!(drawing.marks, marks, "{text}");
             assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}: {text}");
-            // It fits on a terminal of 24 lines, with the prompt.
-            assert!(text.trim_end().lines().count() <= 23, "{text}");
+            drawing.assert_state(is_used);
+            assert_fits(text);
 
             // The picture has all of user memory.
             let maps: Vec<_> = mappings(maps).into_iter().filter(|mapping| mapping.start >> 63 == 0).collect();
@@ -125,6 +137,13 @@ fn the_tour_draws_what_is_there() {
     }
 }
 
+/// Asserts that a stop fits on a terminal of 80 columns and 24 lines, with the prompt.
+#[track_caller]
+fn assert_fits(stop: &str) {
+    assert!(stop.trim_end().lines().count() <= 23, "{stop}");
+    assert!(stop.lines().all(|line| line.replace('\t', "        ").chars().count() <= 80), "{stop}");
+}
+
 #[test]
 fn the_tour_can_be_left_and_taken_up_again() {
     needs!(Ptrace);
@@ -132,36 +151,51 @@ fn the_tour_can_be_left_and_taken_up_again() {
     let limited = "set exec-wrapper sh -c 'ulimit -d 0; exec \"$0\" \"$@\"'";
     for (commands, expected) in [
         // In a function.
-        (&[own, "tour", "tour", "tour", "tour"][..], &["Breakpoint 1, ", "Step 1 ", "Breakpoint 1, ", "Step 2 "][..]),
+        (&[own, "tour", "tour", "tour", "tour"][..], &["Breakpoint 1, ", "Step 1", "Breakpoint 1, ", "Step 2"][..]),
         // Before main, and in other runs.
-        (&["break _start", "tour", "tour"], &["Breakpoint 1, ", "Step 1 "]),
-        (&["tour", "tour", "start", "tour", "kill", "tour"], &["Step 1 ", "Step 2 ", "Step 1 ", "Step 1 "]),
-        (&["memory", "tour", "continue", "tour"], &["Step 1 ", "exited normally]", "Step 1 ", "is not running."]),
+        (&["break _start", "tour", "tour"], &["Breakpoint 1, ", "Step 1"]),
+        (&["tour", "tour", "start", "tour", "kill", "tour"], &["Step 1", "Step 2", "Step 1", "Step 1"]),
+        (&["memory", "tour", "continue", "tour"], &["Step 1", "exited normally]", "Step 1", "is not running."]),
         // A step that was made by hand is not left out, and a look in between changes nothing.
         (
             &["tour", "next", "next", "memory", "tour", "next", "next", "tour", "tour"],
-            &["Step 1 ", "end of the page", "Step 2 ", "◄ moved by +4", "Step 3 ", "48 49 0a 00", "Step 4 "],
+            &["Step 1", "end of the page", "Step 2", "◄ moved by +4", "Step 3", "48 49 0a 00", "Step 4"],
         ),
         (
-            &[&["start"], &["step"; 30][..], &["tour"]].concat(),
-            &["Step 1 ", "Step 2 ", "Step 3 ", "Step 4 ", "Step 5 ", "◄ new"],
+            &[&["start"], &["step"; 30][..], &["tour 5"]].concat(),
+            &["Step 1", "◄ new", "Step 2", "Step 3", "Step 4", "Step 5"],
         ),
+        (&["tour 3", "tour x"], &["Step 1", "Step 2", "Step 3", "tour takes a number of steps, and x is none"]),
         // The tour leaves gdb's settings as they are.
-        (&["set pagination on", "tour", "show pagination"], &["Step 1 ", "State of pagination is on"]),
+        (&["set pagination on", "tour", "show pagination"], &["Step 1", "State of pagination is on"]),
         (&["set exec-wrapper false", "tour"], &["gdb can't run the program"]),
-        // What the kernel refuses is left out, and the program reports it. The memory is given back all the same.
-        (&[limited, "tour", "tour"], &["Step 1 ", "The end", "alloc: brk: refused"]),
+        // What the kernel refuses is shown as it is. The memory is given back all the same.
         (
-            &[&["set args > /dev/full"], &["tour"; 5][..]].concat(),
-            &["Step 1 ", "Step 2 ", "Step 3 ", "Step 5 ", "The end", "alloc: write: errno 28"],
+            &[limited, "tour 3"],
+            &["Step 1", "Step 2: the kernel refuses to move the break", "where the break still is", "exit status 71."],
+        ),
+        (
+            &["set args > /dev/full", "tour 6"],
+            &["Step 3", "Step 4: 0 bytes are printed", "No space left on device.", "Step 5", "exit status 74."],
         ),
     ] {
         let output = gdb(ALLOC, &[&[TOUR], commands].concat());
         // Errors come after all else.
         assert_in_order(output.lines(), expected, &format!("{commands:?}: {output}"));
-        let steps = expected.iter().filter(|part| part.starts_with("Step")).count();
-        assert_eq!(output.matches(" of 5: ").count(), steps, "{commands:?}: {output}");
         assert!(!output.contains("Python Exception") && !output.contains("Traceback"), "{commands:?}: {output}");
+    }
+}
+
+#[test]
+fn the_tour_says_which_programs_it_can_follow() {
+    needs!(Ptrace);
+    let release = cargo::build("", "", "release", &["--bin=alloc", "--config", cargo::BOOTSTRAP]).join("alloc");
+    let optimised = ["--bin=alloc", "--config", cargo::BOOTSTRAP, "--config", "profile.dev.opt-level=1"];
+    let optimised = cargo::build("", "", "dev", &optimised).join("alloc");
+    for program in ["/bin/true", release.to_str().unwrap(), optimised.to_str().unwrap()] {
+        let output = gdb(program, &[TOUR, "tour"]);
+        assert!(output.contains("\nQuit, and type: make gdb\n"), "{output}");
+        assert!(!output.contains("Step") && !output.contains("Traceback"), "{output}");
     }
 }
 
@@ -183,7 +217,7 @@ fn the_tour_works_in_any_directory_and_locale() {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{locale}");
         let stdout = String::from_utf8(output.stdout).unwrap();
         assert_eq!(main_rs(&stdout).len(), 7, "{locale}: {stdout}");
-        for part in ["first step of ./alloc", "── program break ──", "The end", "memory -- ", "tour -- "] {
+        for part in ["first step of the program", "── program break ──", "The end", "memory -- ", "tour -- "] {
             assert!(stdout.contains(part), "{part}, {locale}: {stdout}");
         }
     }
@@ -207,10 +241,10 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
     assert!(ended.status.success(), "{ended:?}");
     let output = String::from_utf8(ended.stdout).unwrap();
     for step in 1..=5 {
-        assert_eq!(output.matches(&format!("Step {step} of 5")).count(), 1, "{output}");
+        assert_eq!(output.matches(&format!("Step {step}: ")).count(), 1, "{output}");
     }
     assert!(output.contains("The end") && !output.contains("--Type"), "{output}");
     // What the program prints comes between the steps.
     let (before, after) = output.split_once("HI\r\n\r\n").expect(&output);
-    assert!(before.contains("Step 3 of 5") && after.lines().next().unwrap().contains("Step 4 of 5"), "{output}");
+    assert!(before.contains("Step 3: ") && after.lines().next().unwrap().contains("Step 4: "), "{output}");
 }

@@ -8,36 +8,43 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_layout");
 /// The exit status if `/proc/self/maps` can't be read, from `sysexits.h`.
 const EX_OSFILE: i32 = 72;
 
-/// All that is written around the pictures.
-const WORDS: [&str; 6] = [
+/// The title above each picture.
+const TITLES: [&str; 4] = [
     "1. Before any allocation",
-    "Nothing is on the heap: it starts where it ends, at the program break.",
-    "2. After moving the program break up by 4 bytes",
-    "The program has asked for four bytes. The kernel maps whole pages.",
-    "3. After moving it back down",
-    "The page is gone, too.",
+    "2. The break has moved up by 4 bytes",
+    "3. The break has not moved",
+    "4. The break has moved down by 4 bytes",
 ];
 
-/// The pictures in the output, between these words.
+/// The pictures in the output. Nothing else is there but a title before each, and the state of the heap after it.
 #[track_caller]
 fn pictures(output: &str) -> Vec<Drawing> {
     let words: Vec<_> = output.lines().filter(|line| !line.is_empty() && !line.contains(['─', '│', '┆'])).collect();
-    assert_eq!(words, WORDS[..words.len()], "{output}");
-    let starts = WORDS.iter().step_by(2).map_while(|title| output.find(title)).chain([output.len()]);
-    let starts: Vec<_> = starts.collect();
-    starts.windows(2).map(|between| Drawing::parse(&output[between[0]..between[1]])).collect()
+    let (titles, states): (Vec<&str>, Vec<_>) = words.into_iter().partition(|line| !line.starts_with("heap: "));
+    assert_eq!(titles, TITLES[..titles.len()], "{output}");
+    let starts: Vec<_> = titles.iter().map(|title| output.find(title).unwrap()).chain([output.len()]).collect();
+    let texts = starts.windows(2).map(|between| &output[between[0]..between[1]]);
+    let pictures: Vec<_> = texts.take(states.len()).map(Drawing::parse).collect();
+    // Nothing is in memory before something is stored there.
+    for (picture, is_used) in pictures.iter().zip([false, false, true, false]) {
+        picture.assert_state(is_used);
+    }
+    pictures
 }
 
 /// Runs the program in gdb with this option, and returns its pictures, each with the mappings right after it.
 fn drawn(program: &str, option: &str) -> Vec<(Drawing, Vec<Mapping>)> {
     let output = tempfile::NamedTempFile::new().unwrap();
     let args = format!("set args > '{}'", output.path().display());
-    // gdb stops where a call starts, and where it returns. After a picture, the next call starts.
-    let start = [option, &args, "catch syscall brk exit", "run"];
-    let log = gdb(program, &[&start[..], &["continue", "continue", MAPS].repeat(3)].concat());
+    // gdb stops where a call starts, and where it returns. The program asks where the break is at the start, and again
+    // for each picture. After a picture, the next call starts: in all but one of them, one that moves the break.
+    let start = [option, &args, "catch syscall brk exit exit_group", "run", "continue", "continue"];
+    let draw = [&["continue"; 2][..], &[MAPS]].concat();
+    let move_and_draw = [&["continue"; 4][..], &[MAPS]].concat();
+    let log = gdb(program, &[&start[..], &draw, &move_and_draw, &draw, &move_and_draw].concat());
     let pictures = pictures(&std::fs::read_to_string(output.path()).unwrap());
     let seen: Vec<_> = log.split("maps: ").skip(1).map(mappings).collect();
-    assert_eq!((pictures.len(), seen.len()), (3, 3), "{log}");
+    assert_eq!((pictures.len(), seen.len()), (4, 4), "{log}");
     pictures.into_iter().zip(seen).collect()
 }
 
@@ -46,8 +53,8 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
     let bytes = std::fs::read(PROGRAM).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     let symbol = |name| file.symbol_by_name(name).unwrap().address();
-    let [(one, maps), (two, _), (three, _)] = drawn else { panic!("{drawn:#x?}") };
-    for ((picture, maps), size) in drawn.iter().zip([0, 4, 0]) {
+    let [(one, maps), (two, _), (three, _), (four, _)] = drawn else { panic!("{drawn:#x?}") };
+    for ((picture, maps), size) in drawn.iter().zip([0, 4, 4, 0]) {
         picture.assert_agrees(maps, size);
         assert_eq!(picture.address("heap start"), one.address("heap start"));
         let others = picture.regions.iter().filter(|region| !region.is_mapped && region.name != "the gap");
@@ -82,12 +89,12 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
     assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), symbol("end") - symbol("edata"));
 
     // The other pictures are from the gap down to the program.
-    for picture in [two, three] {
+    for picture in [two, three, four] {
         assert_eq!(picture.regions[0].name, "the gap");
         assert_eq!(picture.edges.last().unwrap().address, symbol("end"));
     }
-    let marks = [&[][..], &["new", "moved by +4"], &["moved by -4"]];
-    assert_eq!([one, two, three].map(|picture| picture.marks.clone()), marks);
+    let marks = [&[][..], &["new", "moved by +4"], &[], &["moved by -4"]];
+    assert_eq!([one, two, three, four].map(|picture| picture.marks.clone()), marks);
 }
 
 #[test]
@@ -109,25 +116,23 @@ fn reports_the_first_failure() {
     let traced = strace(PROGRAM, &[]);
     let lines: Vec<_> = traced.stdout().lines().collect();
     assert_eq!(traced.named("write").len(), lines.len(), "it writes whole lines");
-    // The break is drawn where the program has moved it.
-    let breaks: Vec<_> = pictures(traced.stdout()).iter().map(|picture| picture.address("program break")).collect();
-    assert_eq!(traced.named("brk").iter().map(|call| call.returned()).collect::<Vec<_>>(), breaks);
-    let title_of_second = 1 + lines.iter().position(|line| *line == WORDS[2]).unwrap();
+    let title_of_second = 1 + lines.iter().position(|line| *line == TITLES[1]).unwrap();
     let in_second = &*format!("write:error=EIO:when={title_of_second}");
 
     // What fails; how many pictures come before it, and how many calls of brk there are; and what is reported.
     for (fault, pictures_before, breaks, message, expected) in [
         ("brk:error=ENOSYS", 0, 1, "brk: refused", EX_OSERR),
-        ("brk:error=ENOMEM:when=2", 1, 2, "brk: refused", EX_OSERR),
-        ("brk:error=ENOMEM:when=3", 2, 3, "brk: refused", EX_OSERR),
-        ("write:error=EIO:when=1", 0, 1, "write: errno 5", EX_IOERR),
-        (in_second, 1, 2, "write: errno 5", EX_IOERR),
+        ("brk:error=ENOMEM:when=2", 0, 2, "brk: refused", EX_OSERR),
+        ("brk:error=ENOMEM:when=3", 1, 3, "brk: refused", EX_OSERR),
+        ("brk:error=ENOMEM:when=6", 3, 6, "brk: refused", EX_OSERR),
+        ("write:error=EIO:when=1", 0, 2, "write: errno 5", EX_IOERR),
+        (in_second, 1, 4, "write: errno 5", EX_IOERR),
         ("openat:error=ENOENT", 0, 1, "/proc/self/maps: errno 2", EX_OSFILE),
         ("read:error=EIO", 0, 1, "/proc/self/maps: errno 5", EX_OSFILE),
         // More than there is room for.
         ("read:retval=65536", 0, 1, "/proc/self/maps: errno 27", EX_OSFILE),
-        ("openat:error=EMFILE:when=2", 1, 2, "/proc/self/maps: errno 24", EX_OSFILE),
-        ("close:error=EIO:when=3", 2, 3, "/proc/self/maps: errno 5", EX_OSFILE),
+        ("openat:error=EMFILE:when=2", 1, 3, "/proc/self/maps: errno 24", EX_OSFILE),
+        ("close:error=EIO:when=4", 3, 6, "/proc/self/maps: errno 5", EX_OSFILE),
     ] {
         let traced = strace(PROGRAM, &["-e", &format!("inject={fault}")]);
         assert_ended(&traced.output, traced.stdout(), &format!("layout: {message}\n"), expected);

@@ -1,6 +1,8 @@
-//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]).
+//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]), and how much
+//! of one is in memory ([`mincore(2)`]).
 //!
 //! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
+//! [`mincore(2)`]: https://man7.org/linux/man-pages/man2/mincore.2.html
 
 use core::fmt::Write;
 use program_break::exit;
@@ -10,14 +12,14 @@ use syscalls::{Errno, Sysno, syscall};
 /// The exit status if a file of the system's can't be read (`sysexits.h`).
 const EX_OSFILE: i32 = 72;
 
-/// A part of the address space that has the same rights and the same origin throughout.
+/// A part of the address space that has the same permissions and the same origin throughout.
 #[derive(Clone, Copy)]
 pub struct Mapping<'a> {
     pub start: usize,
     /// The first address past it.
     pub end: usize,
     /// As in the file: `rw-`.
-    pub rights: &'a str,
+    pub permissions: &'a str,
     /// `[stack]`, a file's path, or nothing.
     pub name: &'a str,
 }
@@ -41,7 +43,8 @@ fn read_file(buffer: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the path is a C string, and the kernel only reads it.
     let fd = unsafe { syscall!(Sysno::openat, AT_FDCWD, c"/proc/self/maps".as_ptr(), O_RDONLY) }?;
     let mut length = 0;
-    while let rest @ [_, ..] = &mut buffer[length..] {
+    while length < buffer.len() {
+        let rest = &mut buffer[length..];
         // SAFETY: the kernel writes into the rest of the buffer, and no further than its length.
         match unsafe { syscall!(Sysno::read, fd, rest.as_mut_ptr(), rest.len()) }? {
             // SAFETY: the descriptor is this function's own, and isn't used again.
@@ -52,13 +55,31 @@ fn read_file(buffer: &mut [u8]) -> Result<usize, Errno> {
     Err(Errno::EFBIG)
 }
 
-/// Takes a line apart: `start-end rights offset device inode name`.
+/// Takes a line apart: `start-end permissions offset device inode name`.
 fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     // The path of a file can have any bytes in it. The program's own, which may be such a path, isn't shown.
     let mut fields = line.utf8_chunks().next()?.valid().split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
-    let rights = fields.next()?.get(..3)?;
+    let permissions = fields.next()?.get(..3)?;
     let name = fields.nth(3).unwrap_or("");
     let hex = |text| usize::from_str_radix(text, 16).ok();
-    Some(Mapping { start: hex(start)?, end: hex(end)?, rights, name })
+    Some(Mapping { start: hex(start)?, end: hex(end)?, permissions, name })
+}
+
+/// Returns how many bytes between two addresses at multiples of a page are in memory, if the kernel tells.
+pub fn resident(mut start: usize, end: usize) -> Option<usize> {
+    const NOT_A_PAGE: u8 = 255;
+    let mut resident = 0;
+    while start < end {
+        // The kernel writes a byte for each page, and its lowest bit is set if the page is in memory. No page is
+        // smaller than 4096 bytes, so there is room for all.
+        let mut pages = [NOT_A_PAGE; 4096];
+        let length = (end - start).min(4096 * pages.len());
+        // SAFETY: the kernel writes no more than that.
+        unsafe { syscall!(Sysno::mincore, start, length, pages.as_mut_ptr()) }.ok()?;
+        let pages = pages.iter().take_while(|page| **page != NOT_A_PAGE);
+        resident += pages.clone().filter(|page| *page & 1 == 1).count() * length / pages.count();
+        start += length;
+    }
+    Some(resident)
 }

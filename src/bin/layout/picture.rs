@@ -1,74 +1,120 @@
 //! The pictures: the regions from the top down, and what has changed since the last picture.
 
 use crate::maps::{self, Mapping};
-use core::fmt::{self, Display, Write};
-use core::mem::replace;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use program_break::Error;
-use program_break::stdio::LineWriter;
+use program_break::stdio::{LineWriter, STDOUT};
+use program_break::{Error, current_break};
 
-/// Memory above the program break, up to the end of the page.
-const NOT_ASKED_FOR: &str = "not asked for";
+/// Where /proc/self/maps is read into. Zeroed data takes no memory before it is used.
+static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
 
 /// The number of the next picture. (It isn't zero at the start, so that the program has initialised data to draw.)
 static NUMBER: AtomicU32 = AtomicU32::new(1);
 
+/// The heap at one moment.
+#[derive(Clone, Copy)]
+struct Heap {
+    program_break: usize,
+    /// Where its last page ends; the start of the heap if there is none.
+    end: usize,
+    /// How many bytes of its pages are in memory, if the kernel tells.
+    resident: Option<usize>,
+}
+
 /// Draws the pictures.
 pub struct Picture {
-    pub out: LineWriter,
-    pub heap_start: usize,
-    pub program_break: usize,
-    /// By how many bytes the program break has moved since the last picture.
-    pub moved: isize,
+    out: LineWriter,
+    start: usize,
+    heap: Heap,
+    /// The heap in the last picture.
+    before: Heap,
 }
 
 impl Picture {
-    /// Draws the next one, after the program break has moved by `moved` bytes: the first of all regions, the others of
-    /// those between the gap and the program. The mappings are read into `buffer`.
-    pub fn draw(&mut self, buffer: &mut [u8], moved: isize, title: &str, remark: &str) -> Result<(), Error> {
-        let mappings = maps::read(buffer);
-        self.moved = moved;
-        self.program_break = self.program_break.wrapping_add_signed(moved);
-        let number = NUMBER.fetch_add(1, Relaxed);
+    /// For a process whose heap starts at `start`, and is empty.
+    pub fn new(start: usize) -> Self {
+        let heap = Heap { program_break: start, end: start, resident: Some(0) };
+        Picture { out: LineWriter::new(STDOUT), start, heap, before: heap }
+    }
+
+    /// Draws the next one, the first of all regions, the others of those between the gap and the program. Then says how
+    /// much of the heap is in memory.
+    pub fn draw(&mut self) -> Result<(), Error> {
+        let buffer = &raw mut BUFFER;
+        // SAFETY: this is the only reference to it, and the program has one thread.
+        let mappings = maps::read(unsafe { &mut *buffer });
+        self.before = self.heap;
+        self.heap = Heap { program_break: current_break()?.addr(), ..self.before };
         // A failure stays in `out`.
-        let _ = writeln!(self.out, "{}{number}. {title}\n", if number == 1 { "" } else { "\n" })
-            .and_then(|()| self.regions(mappings, number == 1))
-            .and_then(|()| writeln!(self.out, "\n{remark}"));
+        let _ = self.all(mappings);
         self.out.result
+    }
+
+    fn all<'a>(&mut self, mappings: impl Iterator<Item = Mapping<'a>>) -> fmt::Result {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let moved = self.heap.program_break.wrapping_sub(self.before.program_break) as isize;
+        write!(self.out, "{}{number}. ", if number == 1 { "" } else { "\n" })?;
+        match moved {
+            _ if number == 1 => writeln!(self.out, "Before any allocation\n")?,
+            0 => writeln!(self.out, "The break has not moved\n")?,
+            1.. => writeln!(self.out, "The break has moved up by {moved} bytes\n")?,
+            _ => writeln!(self.out, "The break has moved down by {} bytes\n", -moved)?,
+        }
+        self.regions(mappings, number == 1)?;
+        self.heap.resident = maps::resident(self.start, self.heap.end);
+
+        let (asked_for, unit) = size(self.heap.program_break - self.start);
+        write!(self.out, "\nheap: {asked_for} {unit} asked for, ")?;
+        let (mapped, unit) = size(self.heap.end - self.start);
+        write!(self.out, "{mapped} {unit} mapped")?;
+        if let Some((resident, unit)) = self.heap.resident.map(size) {
+            write!(self.out, ", {resident} {unit} in memory")?;
+        }
+        writeln!(self.out)
     }
 
     fn regions<'a>(&mut self, mappings: impl Iterator<Item = Mapping<'a>>, is_first: bool) -> fmt::Result {
         let [.., (program_end, ..), _, _, _, _, (program_start, ..)] = self.landmarks();
+        let program_break = self.heap.program_break;
+        self.heap.end = self.start;
         let (mut above, mut lowest) = (0, 0);
         for mapping in mappings {
-            let is_below_gap = mapping.start < self.program_break;
-            let is_heap = is_below_gap && self.heap_start < mapping.end;
+            let is_below_gap = mapping.start <= program_break;
+            let is_heap = is_below_gap && self.start < mapping.end;
             let is_program = program_start < mapping.end && mapping.start < program_end;
-            let hole = Mapping { start: mapping.end, end: replace(&mut above, mapping.start), rights: "", name: "" };
-            for Mapping { start, mut end, rights, name } in [hole, mapping] {
-                while start < end {
-                    let below = self.landmarks().into_iter().find(|mark| mark.0 < end);
-                    let (landmark, _, part) = below.unwrap_or_default();
-                    let start = start.max(landmark);
-                    let name = match rights {
-                        "" if is_below_gap && self.program_break <= start => "the gap",
+            if is_heap {
+                self.heap.end = self.heap.end.max(mapping.end);
+            }
+            // First what isn't mapped, up to the mapping above this one. Above the highest one, this is nothing.
+            let hole = Mapping { start: mapping.end, end: above, permissions: "", name: "" };
+            above = mapping.start;
+            for Mapping { start, mut end, permissions, name } in [hole, mapping] {
+                // Each is divided at the landmarks in it.
+                let landmarks = self.landmarks().map(|landmark| landmark.0);
+                for start in landmarks.into_iter().filter(|address| start < *address).chain([start]) {
+                    if end <= start || !(is_first || is_below_gap && program_end <= start) {
+                        continue;
+                    }
+                    let below = self.landmarks().into_iter().find(|landmark| landmark.0 <= start);
+                    let name = match permissions {
+                        "" if is_below_gap && program_break <= start => "the gap",
                         "" if end > isize::MAX as usize => "no user memory",
                         "" => "nothing",
-                        _ if is_program || is_heap => part,
+                        _ if is_program || is_heap => below.map_or("", |landmark| landmark.2),
                         _ if name == "[stack]" => "stack; grows down",
                         _ => name,
                     };
-                    if is_first || is_below_gap && program_end <= start {
-                        self.edge(end, name == NOT_ASKED_FOR)?;
-                        let side = if rights.is_empty() { '┆' } else { '│' };
-                        writeln!(self.out, "{:18} {side} {name:<22.22}{}  {rights:3} {side}", "", Size(end - start))?;
-                        lowest = start;
-                    }
-                    end = start;
+                    self.edge(end)?;
+                    let side = if permissions.is_empty() { '┆' } else { '│' };
+                    let (number, unit) = size(end - start);
+                    let width = 13 - unit.len();
+                    writeln!(self.out, "{:18} {side} {name:<22.22}{number:width$} {unit}  {permissions:3} {side}", "")?;
+                    (end, lowest) = (start, start);
                 }
             }
         }
-        self.edge(lowest, false)
+        self.edge(lowest)
     }
 
     /// Addresses that divide what is mapped, from the highest down. Each comes with its own name, which may be empty,
@@ -84,8 +130,8 @@ impl Picture {
             static end: u8;
         }
         [
-            (self.program_break, "program break", NOT_ASKED_FOR),
-            (self.heap_start, "heap start", "heap"),
+            (self.heap.program_break, "program break", "not asked for"),
+            (self.start, "heap start", "heap"),
             ((&raw const end).addr(), "end", "not used"),
             ((&raw const edata).addr(), "edata", ".bss: zeroed data"),
             ((&raw const data_start).addr(), "", ".data"),
@@ -96,34 +142,36 @@ impl Picture {
     }
 
     /// Draws the line between two regions, with the address where the upper one starts.
-    fn edge(&mut self, address: usize, is_page_end: bool) -> fmt::Result {
+    fn edge(&mut self, address: usize) -> fmt::Result {
         write!(self.out, "{address:>#18x} ")?;
+        let page_end = (self.heap.end, "end of the page", "");
+        let is_page_end = address == page_end.0 && self.start < address;
         let mut width = 45;
-        let names = self.landmarks().into_iter().filter(|mark| mark.0 == address).map(|mark| mark.1);
-        for name in names.chain(is_page_end.then_some("end of the page")).filter(|name| !name.is_empty()) {
-            write!(self.out, "── {name} ")?;
-            width -= name.len() + 4;
+        for (_, name, _) in
+            is_page_end.then_some(page_end).into_iter().chain(self.landmarks()).filter(|mark| mark.0 == address)
+        {
+            if !name.is_empty() {
+                write!(self.out, "── {name} ")?;
+                width -= name.len() + 4;
+            }
         }
         write!(self.out, "{:─>width$}", "")?;
-        match self.moved {
-            _ if is_page_end => writeln!(self.out, " ◄ new"),
-            moved if moved != 0 && address == self.program_break => writeln!(self.out, " ◄ moved by {moved:+}"),
+        let old = if address == self.heap.program_break { self.before.program_break } else { self.before.end };
+        match address.wrapping_sub(old) as isize {
+            moved if moved != 0 && address == self.heap.program_break => writeln!(self.out, " ◄ moved by {moved:+}"),
+            moved if moved != 0 && is_page_end => writeln!(self.out, " ◄ new"),
             _ => writeln!(self.out),
         }
     }
 }
 
-/// A number of bytes, for people, in 14 columns: in the largest unit of which there are at least 16.
-struct Size(usize);
-
-impl Display for Size {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        let (mut number, mut unit) = (self.0, "bytes");
-        for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-            if number >= 16 * 1024 {
-                (number, unit) = ((number + 512) / 1024, larger);
-            }
+/// A number of bytes, for people: in the largest unit of which there are at least 16.
+fn size(bytes: usize) -> (usize, &'static str) {
+    let (mut number, mut unit) = (bytes, "bytes");
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if number >= 16 * 1024 {
+            (number, unit) = ((number + 512) / 1024, larger);
         }
-        write!(out, "{number:0$} {unit}", 13 - unit.len())
     }
+    (number, unit)
 }

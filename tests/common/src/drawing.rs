@@ -1,6 +1,6 @@
 //! Memory as `layout` and the tour draw it.
 
-use crate::{Mapping, hex};
+use crate::{Mapping, hex, page_size};
 use regex_lite::Regex;
 
 /// A line between two regions.
@@ -18,7 +18,7 @@ pub struct Region {
     pub is_mapped: bool,
     pub name: String,
     pub size: String,
-    pub rights: String,
+    pub permissions: String,
 }
 
 /// A picture, from the top down.
@@ -28,6 +28,8 @@ pub struct Drawing {
     pub regions: Vec<Region>,
     /// What the arrows say, such as `new`.
     pub marks: Vec<String>,
+    /// The line below it, about the heap.
+    pub state: String,
 }
 
 impl Drawing {
@@ -43,8 +45,8 @@ impl Drawing {
             if let Some(found) = edge.captures(drawn) {
                 let start = hex(found[1].trim());
                 if let Some(Edge { address: end, .. }) = edges.last() {
-                    let (is_mapped, [name, size, rights]) = pending.take().unwrap_or_default();
-                    regions.push(Region { start, end: *end, is_mapped, name, size, rights });
+                    let (is_mapped, [name, size, permissions]) = pending.take().unwrap_or_default();
+                    regions.push(Region { start, end: *end, is_mapped, name, size, permissions });
                 }
                 let names = found[2].split("──").map(|name| name.trim_matches(['─', ' ']).to_string());
                 edges.push(Edge { address: start, names: names.filter(|name| !name.is_empty()).collect() });
@@ -59,7 +61,22 @@ impl Drawing {
             marks.extend(Some(mark.to_string()).filter(|mark| !mark.is_empty()));
         }
         assert!(pending.is_none(), "there is no line below it: {text}");
-        Drawing { edges, regions, marks }
+        let state = text.lines().find(|line| line.starts_with("heap: ")).unwrap_or_default().to_string();
+        Drawing { edges, regions, marks, state }
+    }
+
+    /// Asserts that the line below says of the heap what the picture shows, and how much of it is in memory: a page if
+    /// something was stored there.
+    #[track_caller]
+    pub fn assert_state(&self, is_used: bool) {
+        let [start, program_break] = ["heap start", "program break"].map(|name| self.address(name));
+        let mapped = self.region("the gap").start - start;
+        let resident = if is_used { mapped.min(page_size()) } else { 0 };
+        let [asked_for, mapped, resident] = [program_break - start, mapped, resident].map(|bytes| match bytes {
+            0..0x4000 => format!("{bytes} bytes"),
+            _ => format!("{} KiB", bytes / 1024),
+        });
+        assert_eq!(self.state, format!("heap: {asked_for} asked for, {mapped} mapped, {resident} in memory"));
     }
 
     #[track_caller]
@@ -92,7 +109,7 @@ impl Drawing {
         assert!(maps.iter().any(|mapping| mapping.start == gap.end), "{gap:x?}");
 
         for region in &self.regions {
-            let Region { start, end, is_mapped, rights, .. } = region;
+            let Region { start, end, is_mapped, permissions, .. } = region;
             assert!(start < end, "{region:x?}");
             // The size is rounded to a whole number of a unit, of which there are at least 16. Each step to a larger
             // unit is rounded, so the error can be a little more than half a unit.
@@ -112,10 +129,10 @@ impl Drawing {
                 if *is_mapped { end - start } else { 0 },
                 "{region:x?} is not what is mapped: {inside:x?}"
             );
-            // A region of several mappings with different rights has none of its own.
-            let is_uniform = inside.windows(2).all(|two| two[0].rights == two[1].rights);
-            let expected = if is_uniform && *is_mapped { &*inside[0].rights } else { "" };
-            assert_eq!(rights, expected, "{region:x?}: {inside:x?}");
+            // A region of several mappings with different permissions has none of its own.
+            let is_uniform = inside.windows(2).all(|two| two[0].permissions == two[1].permissions);
+            let expected = if is_uniform && *is_mapped { &*inside[0].permissions } else { "" };
+            assert_eq!(permissions, expected, "{region:x?}: {inside:x?}");
         }
     }
 }

@@ -9,7 +9,7 @@ pub struct Mapping {
     pub start: u64,
     pub end: u64,
     /// `rw-`
-    pub rights: String,
+    pub permissions: String,
     /// `[stack]`, a path, or nothing.
     pub name: String,
 }
@@ -18,11 +18,16 @@ pub struct Mapping {
 pub fn mappings(text: &str) -> Vec<Mapping> {
     let line = Regex::new(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (...)\S \S+ \S+ \d+ *(.*)$").unwrap();
     let found = line.captures_iter(text).map(|found| found.extract().1);
-    let mapping = |[start, end, rights, name]: [&str; 4]| Mapping {
+    let mapping = |[start, end, permissions, name]: [&str; 4]| Mapping {
         start: hex(start),
         end: hex(end),
-        rights: rights.to_string(),
+        permissions: permissions.to_string(),
         name: name.to_string(),
     };
     found.map(mapping).collect()
+}
+
+/// The size of a page, in bytes.
+pub fn page_size() -> u64 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as u64
 }

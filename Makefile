@@ -17,9 +17,10 @@ export CARGO_PROFILE_RELEASE_PANIC = abort
 export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
 # It is built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
-# environment may be meant for another program.)
+# environment, or of the name PROGRAM, may be meant for another program.)
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 target := $(if $(filter command,$(origin TARGET)),$(TARGET),$(host))
+program := $(if $(filter command,$(origin PROGRAM)),$(PROGRAM))
 export CARGO_TARGET_DIR = target
 export CARGO_BUILD_TARGET = $(target)
 
@@ -70,9 +71,12 @@ run: alloc ## build it and run it (TARGET=... on another architecture)
 	./alloc
 endif
 
-gdb: alloc ## step through it in gdb, with a guided tour
+gdb: alloc ## step through it in gdb, with a guided tour (PROGRAM=... is another program here)
 	@tests/install-tools gdb gdb:gdb
-	gdb -q -x gdb/tour.py ./alloc
+ifdef program
+	cargo build --workspace --bin $(program)
+endif
+	gdb -q -x gdb/tour.py $(if $(program),target/$(target)/debug/$(program),./alloc)
 
 layout: tools ## let a process draw its own virtual memory
 	cargo run --bin layout

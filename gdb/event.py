@@ -19,11 +19,6 @@ def size(length):
     return "1 byte" if (length, unit) == (1, "bytes") else f"{length} {unit}"
 
 
-def signed(length):
-    """How far something has moved, in bytes if there is no unit."""
-    return ("+" if length > 0 else "-") + size(abs(length)).removesuffix(" bytes").removesuffix(" byte")
-
-
 def c_characters(data):
     """Each byte as C writes it."""
     escapes = {0: "\\0", 10: "\\n"}
@@ -119,6 +114,8 @@ class Event:
                 return "the kernel refuses to move the break"
             if not self.before.heap_start:
                 return "the program break is found"
+            if not self.moved():
+                return "the break stays where it is"
             direction = "up" if self.moved() > 0 else "down"
             return f"the break moves {direction} by {size(abs(self.moved()))}"
         if self.name == "write":
@@ -143,11 +140,13 @@ class Event:
                 return f"The kernel has taken back {size(-mapped)}. An access there would end the program."
             if self.moved() < 0:
                 return "Only whole pages go back, and here none does: all can still be accessed."
+            if not self.moved():
+                return "This is where the program has asked for it."
             if not mapped:
                 return "The kernel maps whole pages, and this page was mapped before."
             limit = ""
             if new.end > new.start + COMPARED >= old.end:
-                limit = f"\nAfter the first {size(COMPARED)}, a store is seen only if it brings a page into memory."
+                limit = f" After the first {size(COMPARED)}, a store is seen only if it brings a page into memory."
             promise = ", and promises them: nothing more is in memory yet" if came == 0 else ""
             return f"The kernel maps whole pages{promise}.{limit}"
         if self.name == "write":
@@ -167,7 +166,7 @@ class Event:
             elif came == 0:
                 remark += ". No page is new in memory"
             if changed and changed[-1] >= self.after.program_break:
-                remark += ".\nSome of what changed is above the break: the page is there, and nothing stops it"
+                remark += ". This is above the break, but on a page that is there: nothing stops it"
             return f"{remark}."
         address = self.arguments[0]
         inside = any(region.start <= address < region.end for region in self.after.regions)

@@ -124,7 +124,7 @@ class Process:
             frame = gdb.newest_frame()
             while frame and not (frame.find_sal().symtab and frame.find_sal().symtab.fullname() == self.file):
                 frame = frame.older()
-            if frame:
+            if frame and [frame.find_sal().line] != [line for line, _ in self.line]:
                 self.reach(frame.find_sal().line)
             address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
             self.add(stop.stop_signal, (address,), 0, self.look(self.now))

@@ -7,12 +7,13 @@ the memory then.
 
 import os
 import sys
+import textwrap
 
 import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from event import c_characters, signed, size  # beside this file
+from event import c_characters, size  # beside this file
 from process import Process, pid  # beside this file
 
 # A stop fits on a terminal of this many lines, with gdb's prompt.
@@ -39,7 +40,7 @@ def draw(before, memory, address):
     for high, low in zip(edges, edges[1:] + [0]):
         here = [name for name, place in places.items() if place[0] == high]
         was = next((places[name][1] for name in reversed(here) if places[name][1] != high), high)
-        note = "" if was == high else f" ◄ moved by {signed(high - was)}" if was else " ◄ new"
+        note = "" if was == high else f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
         ruler = "".join(f"── {name} " for name in here)
         yield f"{high:#18x} {ruler:─<45}{note}"
         region = region_at(low)
@@ -59,7 +60,7 @@ def draw(before, memory, address):
 def show(event):
     """Returns the lines of a stop, as many as there is room for."""
     address = event.arguments[1] if event.name == "write" else next(iter(event.changed()), 0)
-    picture = [*draw(event.before, event.after, address), *event.remark().splitlines()]
+    picture = [*draw(event.before, event.after, address), *textwrap.wrap(event.remark(), 80)]
     call = [event.call()] if event.call() else []
     # gdb has said in four lines that there was a signal. Of the lines of main, the last ones are the most telling.
     room = HEIGHT - 1 - 4 * event.name.startswith("SIG") - len([*call, *picture]) - 2
@@ -101,7 +102,7 @@ def command(function):
 
 
 NOT_THIS_ONE = """The tour can't follow this program: {}
-It needs a program on this library that was built for debugging.
+It needs a program that calls brk by this library, and was built for debugging.
 Quit, and type: make gdb"""
 
 

@@ -105,12 +105,12 @@ fn the_tour_draws_what_is_there() {
                 4,
                 false,
                 &story[1..3],
-                &["new", "moved by +4"],
+                &["new", "+4 bytes"],
                 &["2: the break moves up by 4 bytes\n", &full, &zeroed, promised],
             ),
             (4, true, &story[3..5], &[], &["3: something is stored on the heap\n", &stored, &fault]),
             (4, true, &story[5..6], &[], &["4: 3 bytes are printed from the heap\n", &printed, &stored]),
-            (0, false, &story[6..7], &["moved by -4"], &["5: the break moves down by 4 bytes\n", &empty, &taken]),
+            (0, false, &story[6..7], &["-4 bytes"], &["5: the break moves down by 4 bytes\n", &empty, &taken]),
         ]) {
             assert_eq!(main_rs(text).len(), lines.len(), "{text}");
             assert_in_order(main_rs(text), lines, text);
@@ -137,13 +137,6 @@ fn the_tour_draws_what_is_there() {
     }
 }
 
-/// Asserts that a stop fits on a terminal of 80 columns and 24 lines, with the prompt.
-#[track_caller]
-fn assert_fits(stop: &str) {
-    assert!(stop.trim_end().lines().count() <= 23, "{stop}");
-    assert!(stop.lines().all(|line| line.replace('\t', "        ").chars().count() <= 80), "{stop}");
-}
-
 #[test]
 fn the_tour_can_be_left_and_taken_up_again() {
     needs!(Ptrace);
@@ -159,7 +152,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         // A step that was made by hand is not left out, and a look in between changes nothing.
         (
             &["tour", "next", "next", "memory", "tour", "next", "next", "tour", "tour"],
-            &["Step 1", "end of the page", "Step 2", "◄ moved by +4", "Step 3", "48 49 0a 00", "Step 4"],
+            &["Step 1", "end of the page", "Step 2", "◄ +4 bytes", "Step 3", "48 49 0a 00", "Step 4"],
         ),
         (
             &[&["start"], &["step"; 30][..], &["tour 5"]].concat(),
@@ -183,6 +176,28 @@ fn the_tour_can_be_left_and_taken_up_again() {
         // Errors come after all else.
         assert_in_order(output.lines(), expected, &format!("{commands:?}: {output}"));
         assert!(!output.contains("Python Exception") && !output.contains("Traceback"), "{commands:?}: {output}");
+    }
+}
+
+#[test]
+fn the_tour_follows_other_programs() {
+    needs!(Ptrace);
+    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::BOOTSTRAP]);
+    for (program, line) in [
+        (malloc.join("bump"), "grown.push(*number);"),
+        (malloc.join("free_list"), "drop(core::hint::black_box((text, grown, copy)));"),
+        (env!("CARGO_BIN_EXE_layout").into(), "unsafe { *heap_start = b'H' };"),
+    ] {
+        let program = program.to_str().unwrap();
+        let output = gdb(program, &[TOUR, "tour 99"]);
+        // There is a stop where the program finds the break, and at each move.
+        let breaks =
+            strace(program, &[]).calls.iter().filter(|call| call.name == "brk" && call.args[0] != "NULL").count();
+        let (found, moves) =
+            (output.matches(": the program break is found").count(), output.matches(": the break ").count());
+        assert_eq!((found, moves), (1, breaks), "{output}");
+        assert!(output.contains(line) && output.contains("\nThe end: "), "{line}: {output}");
+        output.split("\nStep ").skip(1).for_each(|stop| assert_fits(stop.split("\n[Inferior").next().unwrap()));
     }
 }
 

@@ -93,7 +93,7 @@ fn assert_story(drawn: &[(Drawing, Vec<Mapping>)]) {
         assert_eq!(picture.regions[0].name, "the gap");
         assert_eq!(picture.edges.last().unwrap().address, symbol("end"));
     }
-    let marks = [&[][..], &["new", "moved by +4"], &[], &["moved by -4"]];
+    let marks = [&[][..], &["new", "+4 bytes"], &[], &["-4 bytes"]];
     assert_eq!([one, two, three, four].map(|picture| picture.marks.clone()), marks);
 }
 

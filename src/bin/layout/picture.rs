@@ -157,11 +157,13 @@ impl Picture {
         }
         write!(self.out, "{:─>width$}", "")?;
         let old = if address == self.heap.program_break { self.before.program_break } else { self.before.end };
-        match address.wrapping_sub(old) as isize {
-            moved if moved != 0 && address == self.heap.program_break => writeln!(self.out, " ◄ moved by {moved:+}"),
-            moved if moved != 0 && is_page_end => writeln!(self.out, " ◄ new"),
-            _ => writeln!(self.out),
+        if address == self.heap.program_break && address != old {
+            let (moved, unit) = size(address.abs_diff(old));
+            write!(self.out, " ◄ {}{moved} {unit}", if address > old { '+' } else { '-' })?;
+        } else if is_page_end && address != old {
+            write!(self.out, " ◄ new")?;
         }
+        writeln!(self.out)
     }
 }
 

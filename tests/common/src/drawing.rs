@@ -136,3 +136,12 @@ impl Drawing {
         }
     }
 }
+
+/// Asserts that a stop of the tour fits on a terminal of 80 columns and 24 lines, with the prompt.
+#[track_caller]
+pub fn assert_fits(stop: &str) {
+    assert!(stop.trim_end().lines().count() <= 23, "{stop}");
+    // A line of the source comes after its number and a tab, in the ninth column.
+    let width = |line: &str| line.split_once('\t').map_or(line.chars().count(), |line| 8 + line.1.chars().count());
+    assert!(stop.lines().all(|line| width(line) <= 80), "{stop}");
+}

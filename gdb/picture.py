@@ -61,22 +61,22 @@ def box(y, height, kind, x=172, width=168):
 def draw_step(event, steps, pitch):
     """Returns what is seen in one step: the heap as it is then, and what happens."""
     memory, delay = event.after, (event.number - 1 - steps) * SECONDS
-    heap = memory.heap()
+    heap = memory.heap
     yield f'<g class="step{" still" * (event.number == min(3, steps))}" style="animation-delay: {delay:.1f}s">'
-    edge = 236 if memory.asked_for() else 300  # where the program break is
+    edge = 236 if memory.asked_for else 300  # where the program break is
     kind = "heap" if heap.resident else "heap promised"
     if heap.end > memory.program_break:
         yield box(edge - 36, 36, kind)
         yield text(256, edge - 12, "not asked for", "middle quiet")
         yield text(350, edge - 30, "end of the page", "quiet")
-    if memory.asked_for():
+    if memory.asked_for:
         _, data, is_more = memory.row(0)
         width = 168 / (len(data) + is_more)
         for at, character in enumerate(c_characters(data) + ["…"] * is_more):
             yield box(edge, 64, kind, 172 + at * width, width)
             yield text(172 + (at + 0.5) * width, 274, character, "code middle")
         yield text(162, 242, f"{memory.program_break:#x}", "code right quiet")
-        yield text(350, 274, f"heap, {size(memory.asked_for())}")
+        yield text(350, 274, f"heap, {size(memory.asked_for)}")
         yield text(350, 306, "heap start", "quiet")
     yield f'<path d="M168 {edge}H344" class="break"/>'
     yield text(350, edge + 6, "program break", "strong")
@@ -104,12 +104,12 @@ def draw(events):
     for event in events:
         lines += draw_step(event, len(events), pitch)
         y = pitch * event.number + 15
-        lines += [text(354, y, f"{event.number}"), text(371, y, event.title())]
+        lines += [text(354, y, f"{event.number}"), text(371, y, event.title)]
     style = STYLE + MOVING.format(100 / len(events), SECONDS * len(events))
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 752 538" role="img" aria-labelledby="title desc">
 <title id="title">How memory is allocated</title>
 <desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
-break, a very large gap, and the stack. The steps are: {"; ".join(event.title() for event in events)}.</desc>
+break, a very large gap, and the stack. The steps are: {"; ".join(event.title for event in events)}.</desc>
 <style>{style}</style>
 <rect width="752" height="538" rx="8" class="ground"/>
 <rect x="172" y="40" width="168" height="52" class="part"/>

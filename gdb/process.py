@@ -57,7 +57,6 @@ class Process:
         Place(brk, self.guarded(self.on_brk))
         Place(write, self.guarded(self.on_write))
         self.places = {line: Place(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()}
-        gdb.events.stop.connect(self.guarded(self.on_stop))
         gdb.events.exited.connect(self.on_exit)
 
     def forget(self):
@@ -92,11 +91,9 @@ class Process:
         def on_return(result):
             # An error is a negative number.
             result = result - 2**64 if result >= 2**63 else result
-            now = self.now
-            if result >= 0:
-                now = Memory(now.heap_start or result, result)
-            # A program may ask where the break is as often as it likes.
-            if address or not self.now.heap_start or result != self.now.program_break:
+            now = self.now if result < 0 else Memory(self.now.heap_start or result, result)
+            # That a program asks again where the break is, is no event.
+            if address or result != self.now.program_break:
                 self.add("brk", (address,), result, self.look(now))
 
         Return(self.guarded(on_return))
@@ -104,30 +101,16 @@ class Process:
     def on_write(self):
         self.notice_store()
         fd, address, length = argument("fd"), argument("bytes"), argument("length")
-        if self.now.heap_start <= address < self.now.heap().end:
+        if self.now.heap_start <= address < self.now.heap.end:
             Return(self.guarded(lambda result: self.add("write", (fd, address, length), result, self.look(self.now))))
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too."""
         self.notice_store()
         self.places[line].enabled = False
-        self.reach(line)
-        return self.is_advancing and self.events
-
-    def reach(self, line):
         self.line = [(line, linecache.getline(self.file, line).rstrip())]
         self.lines += self.line
-
-    def on_stop(self, stop):
-        if isinstance(stop, gdb.SignalEvent) and stop.stop_signal in ("SIGSEGV", "SIGBUS"):
-            self.notice_store()
-            frame = gdb.newest_frame()
-            while frame and not (frame.find_sal().symtab and frame.find_sal().symtab.fullname() == self.file):
-                frame = frame.older()
-            if frame and [frame.find_sal().line] != [line for line, _ in self.line]:
-                self.reach(frame.find_sal().line)
-            address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
-            self.add(stop.stop_signal, (address,), 0, self.look(self.now))
+        return self.is_advancing and self.events
 
     def on_exit(self, exited):
         if not self.is_advancing:
@@ -138,8 +121,7 @@ class Process:
 
     def notice_store(self):
         seen = self.look(self.now)
-        residents = [memory.heap().resident or 0 for memory in (self.now, seen)]
-        if seen.data != self.now.data or residents[0] < residents[1]:
+        if seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0):
             self.add("store", (), 0, seen)
 
     def add(self, name, arguments, result, now):
@@ -151,10 +133,9 @@ class Process:
     def look(self, memory):
         """The memory as it is now, with the heap where `memory` has it."""
         memory = Memory(memory.heap_start, memory.program_break, regions())
-        heap = memory.heap()
         # In gdb 14 and later, it is an error to read no bytes.
-        if length := min(heap.end - heap.start, COMPARED):
-            memory.data = gdb.selected_inferior().read_memory(heap.start, length).tobytes()
+        if length := min(memory.heap.end - memory.heap_start, COMPARED):
+            memory.data = gdb.selected_inferior().read_memory(memory.heap_start, length).tobytes()
         return memory
 
     def advance(self):

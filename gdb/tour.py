@@ -23,7 +23,7 @@ HEIGHT = 24
 def draw(before, memory, address):
     """The article's picture, with high addresses on top, in the columns of `layout`; and then the heap, and its bytes
     from `address` on. It marks what has changed since `before`."""
-    heap, old = memory.heap(), before.heap()
+    heap, old = memory.heap, before.heap
     # What there may be to mark: each has its address now, and its address before, if it had one.
     places = {"end of the page": (heap.end, old.end if old.end > old.start else 0)} if heap.end > heap.start else {}
     places["program break"] = (memory.program_break, before.program_break)
@@ -59,11 +59,11 @@ def draw(before, memory, address):
 
 def show(event):
     """Returns the lines of a stop, as many as there is room for."""
-    address = event.arguments[1] if event.name == "write" else next(iter(event.changed()), 0)
-    picture = [*draw(event.before, event.after, address), *textwrap.wrap(event.remark(), 80)]
+    address = event.arguments[1] if event.name == "write" else next(iter(event.changed), 0)
+    picture = [*draw(event.before, event.after, address), *textwrap.wrap(event.remark, 80)]
     call = [event.call()] if event.call() else []
-    # gdb has said in four lines that there was a signal. Of the lines of main, the last ones are the most telling.
-    room = HEIGHT - 1 - 4 * event.name.startswith("SIG") - len([*call, *picture]) - 2
+    # Of the lines of main, the last ones are the most telling.
+    room = HEIGHT - 1 - len([*call, *picture]) - 2
     if room < len(event.lines):
         picture.remove("")
     source = [f"{number}\t{text[:71] + '…' * (len(text) > 71)}" for number, text in event.lines]
@@ -120,7 +120,7 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
-            print(f"\nStep {event.number}: {event.title()}", *show(event), sep="\n")
+            print(f"\nStep {event.number}: {event.title}", *show(event), sep="\n")
         if not event and not pid():
             print(f"\nThe end: {process.outcome}.\nThe kernel takes back all that the program had. tour starts it again.")
         if not event:

@@ -169,7 +169,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         ),
         (
             &["set args > /dev/full", "tour 6"],
-            &["Step 3", "Step 4: 0 bytes are printed", "No space left on device.", "Step 5", "exit status 74."],
+            &["Step 3", "Step 4: nothing is printed", "No space left on device.", "Step 5", "exit status 74."],
         ),
     ] {
         let output = gdb(ALLOC, &[&[TOUR], commands].concat());

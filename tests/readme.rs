@@ -39,9 +39,9 @@ fn shows_the_program_itself() {
 fn shows_a_stop_of_the_tour() {
     needs!(Ptrace, FixedAddresses);
     let output = gdb(env!("CARGO_BIN_EXE_alloc"), &["source gdb/tour.py", "tour", "tour"]);
-    let stop = &output[output.find("Step 2 of 5").unwrap_or_else(|| panic!("{output}"))..];
-    let (_, shown) = README.split_once("```\nStep 2 of 5").unwrap();
-    let shown = format!("Step 2 of 5{}", shown.split_once("```").unwrap().0);
+    let stop = &output[output.find("Step 2: ").unwrap_or_else(|| panic!("{output}"))..];
+    let (_, shown) = README.split_once("```\nStep 2: ").unwrap();
+    let shown = format!("Step 2: {}", shown.split_once("```").unwrap().0);
     // Addresses and sizes are a matter of the compiler and the kernel, and so is what lies above the gap.
     let words = |text: &str| {
         let (above, below) = text.split_once("the gap").unwrap();

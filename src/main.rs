@@ -12,14 +12,14 @@ fn main() -> Result<(), Error> {
     // Find the program break. Nothing is on the heap yet, so the heap ends where it starts.
     let heap_start = current_break()?;
 
-    // Allocate: ask the kernel to move the break up by four bytes.
+    // Allocate: ask the kernel to move the break up by four bytes. So far, it only promises them.
     let heap_end = heap_start.wrapping_add(4);
     // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
 
     // The four bytes between the old break and the new one are ours. Store three characters there, and the zero that
-    // ends a string in C.
-    // SAFETY: the kernel has just mapped them, readable and writable, and nothing else refers to them.
+    // ends a string in C. At this store, a page fault, the kernel puts a page into memory.
+    // SAFETY: the kernel has mapped these bytes, readable and writable, and nothing else refers to them.
     let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
     *heap = *b"HI\n\0";
 

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, HERE)
 from event import c_characters, size  # beside this file
-from process import Process  # beside this file
+from process import Process, pid  # beside this file
 
 SECONDS = 2.4  # for each step
 
@@ -30,7 +30,8 @@ text { font: 17px system-ui, sans-serif; fill: var(--text) }
 .quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
 .right { text-anchor: end } .middle { text-anchor: middle }
 .ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
-.heap { fill: var(--heap); stroke: var(--strong) } .promised { fill: none; stroke-dasharray: 4 4 } .now { fill: var(--heap); rx: 5px }
+.heap { fill: var(--heap); stroke: var(--strong) } .promised { fill: none; stroke-dasharray: 4 4 }
+.now { fill: var(--heap); rx: 5px }
 .edge { stroke: var(--line); fill: none } .break { stroke: var(--strong); stroke-width: 3 }
 .step { opacity: 0 } .still { opacity: 1 }
 """
@@ -45,8 +46,8 @@ def record():
     process, events = Process(), []
     while event := process.advance():
         events.append(event)
-    if not events:
-        raise gdb.GdbError("the program did nothing that could be drawn")
+    if not events or pid():
+        raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
     return events
 
 

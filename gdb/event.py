@@ -129,9 +129,7 @@ class Event:
     def words_of_write(self):
         if self.result < 0:
             return "nothing is printed", f"The call fails: {os.strerror(-self.result)}."
-        remark = "The kernel has read these bytes from the heap."
-        if self.result < self.arguments[2]:
-            remark = f"The kernel has taken only a part of the {size(self.arguments[2])}."
+        remark = f"The kernel has taken {self.result} of {size(self.arguments[2])} from there."
         return f"{size(self.result)} are printed from the heap", remark
 
     def words_of_store(self):

@@ -197,7 +197,11 @@ fn the_tour_follows_other_programs() {
             (output.matches(": the program break is found").count(), output.matches(": the break ").count());
         assert_eq!((found, moves), (1, breaks), "{output}");
         assert!(output.contains(line) && output.contains("\nThe end: "), "{line}: {output}");
-        output.split("\nStep ").skip(1).for_each(|stop| assert_fits(stop.split("\n[Inferior").next().unwrap()));
+        for stop in output.split("\nStep ").skip(1) {
+            assert_fits(stop.split("\n[Inferior").next().unwrap());
+            let line = stop.lines().nth(1).unwrap();
+            assert!(line == "…" || line.contains('\t'), "no line of main: {stop}");
+        }
     }
 }
 

@@ -106,12 +106,23 @@ fn shows_what_happens_after_other_changes() {
              for n in 0..9000 { unsafe { *heap_start.wrapping_add(n) = 7 }; }\n\
              for n in 0..9000 { unsafe { *heap_start.wrapping_add(n) = 8 }; }`",
             8,
-            &["Step 4: something", "9000 bytes changed. By page faults, ", "9000 bytes changed. No page is new"],
+            &[
+                "Step 4: something",
+                "07 07 07 07 07 07 07 07 . . . . . . . . … heap",
+                "9000 bytes changed. By page faults, ",
+                "9000 bytes changed. No page is new",
+            ],
         ),
         (
             "below `unsafe { move_break(heap_end) }?;`: `unsafe { move_break(heap_end) }?;`",
             6,
             &["Step 3: the break stays where it is"],
+        ),
+        // A byte that isn't among the first, and one that isn't asked for.
+        (
+            "below `*heap = `: `unsafe { *heap_start.add(100) = 1 };`",
+            6,
+            &["Step 4: something", " 01 . heap: 4 bytes", "1 byte changed."],
         ),
         ("`&heap[..3]` → `&*b\"HI\\n\"`", 4, &["Step 4: the break moves down by 4 bytes"]),
     ] {

@@ -20,13 +20,14 @@ pub fn current_break() -> Result<*mut u8, Error> {
 
 /// Moves the program break to `address`, up to allocate and down to free.
 ///
-/// The kernel maps whole pages. A page that it has just mapped is zeroed. If the break moves down and up again within
-/// one page, the page keeps what is in it.
+/// The kernel maps whole pages, and so far only promises them: at the first store to a page, a page fault, it puts a
+/// page of zeroes into memory. If the break moves down and up again within one page, the page keeps what is in it.
 ///
 /// # Errors
 ///
-/// Returns [`Error::Brk`] if the kernel refuses: because it has no memory left, because of a limit (`RLIMIT_DATA`), or
-/// because another mapping is in the way. The break then stays where it was.
+/// Returns [`Error::Brk`] if the kernel refuses: because it doesn't promise so much (`vm.overcommit_memory` in
+/// `man 5 proc`), because of a limit (`RLIMIT_DATA`), or because another mapping is in the way. The break then stays
+/// where it was.
 ///
 /// # Safety
 ///

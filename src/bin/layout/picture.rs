@@ -18,8 +18,6 @@ struct Heap {
     program_break: usize,
     /// Where its last page ends; the start of the heap if there is none.
     end: usize,
-    /// How many bytes of its pages are in memory, if the kernel tells.
-    resident: Option<usize>,
 }
 
 /// Draws the pictures.
@@ -34,7 +32,7 @@ pub struct Picture {
 impl Picture {
     /// For a process whose heap starts at `start`, and is empty.
     pub fn new(start: usize) -> Self {
-        let heap = Heap { program_break: start, end: start, resident: Some(0) };
+        let heap = Heap { program_break: start, end: start };
         Picture { out: LineWriter::new(STDOUT), start, heap, before: heap }
     }
 
@@ -62,13 +60,12 @@ impl Picture {
             _ => writeln!(self.out, "The break has moved down by {} bytes\n", -moved)?,
         }
         self.regions(mappings, number == 1)?;
-        self.heap.resident = maps::resident(self.start, self.heap.end);
 
         let (asked_for, unit) = size(self.heap.program_break - self.start);
         write!(self.out, "\nheap: {asked_for} {unit} asked for, ")?;
         let (mapped, unit) = size(self.heap.end - self.start);
         write!(self.out, "{mapped} {unit} mapped")?;
-        if let Some((resident, unit)) = self.heap.resident.map(size) {
+        if let Some((resident, unit)) = maps::resident(self.start, self.heap.end).map(size) {
             write!(self.out, ", {resident} {unit} in memory")?;
         }
         writeln!(self.out)

@@ -182,7 +182,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
 #[test]
 fn the_tour_follows_other_programs() {
     needs!(Ptrace);
-    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::BOOTSTRAP]);
+    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::CONFIG]);
     for (program, line) in [
         (malloc.join("bump"), "grown.push(*number);"),
         (malloc.join("free_list"), "drop(core::hint::black_box((text, grown, copy)));"),
@@ -208,8 +208,8 @@ fn the_tour_follows_other_programs() {
 #[test]
 fn the_tour_says_which_programs_it_can_follow() {
     needs!(Ptrace);
-    let release = cargo::build("", "", "release", &["--bin=alloc", "--config", cargo::BOOTSTRAP]).join("alloc");
-    let optimised = ["--bin=alloc", "--config", cargo::BOOTSTRAP, "--config", "profile.dev.opt-level=1"];
+    let release = cargo::build("", "", "release", &["--bin=alloc", "--config", cargo::CONFIG]).join("alloc");
+    let optimised = ["--bin=alloc", "--config", cargo::CONFIG, "--config", "profile.dev.opt-level=1"];
     let optimised = cargo::build("", "", "dev", &optimised).join("alloc");
     for program in ["/bin/true", release.to_str().unwrap(), optimised.to_str().unwrap()] {
         let output = gdb(program, &[TOUR, "tour"]);

@@ -2,7 +2,7 @@
 //! looked at in the tour.
 #![cfg(debug_assertions)] // as in `make gdb`
 
-use common::cargo::{BOOTSTRAP, build};
+use common::cargo::{CONFIG, build};
 use common::*;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,7 +29,7 @@ fn tour(main_rs: &str) -> String {
     }
     fs::write(copy.join("src/main.rs"), main_rs).unwrap();
     let package = copy.to_str().unwrap();
-    let alloc = build(package, "", "dev", &["--bin=alloc", "--config", BOOTSTRAP]).join("alloc");
+    let alloc = build(package, "", "dev", &["--bin=alloc", "--config", CONFIG]).join("alloc");
     let script = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
     let output = gdb(alloc.to_str().unwrap(), &[script, "tour 99"]);
     for stop in output.split("\nStep ").skip(1) {

@@ -2,8 +2,8 @@
 
     gdb -q -nx -batch -x gdb/picture.py ./alloc        (what `make picture` does)
 
-Each step is drawn as it was recorded, and they are shown in turn, by CSS alone. A viewer who prefers reduced motion
-sees the third step.
+Each step is drawn as it was recorded. CSS alone shows them in turn. A viewer who prefers reduced motion sees the third
+step.
 """
 
 import os
@@ -72,8 +72,9 @@ def draw_step(event, steps, pitch):
         yield text(350, edge - 30, "end of the page", "quiet")
     if memory.asked_for:
         _, data, is_more = memory.row(0)
-        width = 168 / (len(data) + is_more)
-        for at, character in enumerate(c_characters(data) + ["…"] * is_more):
+        cells = c_characters(data) + ["…"] * is_more or [""]
+        width = 168 / len(cells)
+        for at, character in enumerate(cells):
             yield box(edge, 64, kind, 172 + at * width, width)
             yield text(172 + (at + 0.5) * width, 274, character, "code middle")
         yield text(162, 242, f"{memory.program_break:#x}", "code right quiet")
@@ -138,3 +139,4 @@ except Exception as error:
     gdb.execute("quit 1")
 with open(os.path.join(os.path.dirname(HERE), "docs", "memory.svg"), "w", encoding="utf-8") as file:
     file.write(picture)
+print("The picture is in docs/memory.svg.")

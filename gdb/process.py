@@ -13,7 +13,7 @@ from event import COMPARED, Event, Memory, Region
 
 
 def pid():
-    """The number of the process, or 0 if there is none."""
+    """Returns the number of the process, or 0 if there is none."""
     return gdb.selected_inferior().pid
 
 
@@ -35,7 +35,7 @@ class Return(gdb.FinishBreakpoint):
 
 
 def argument(name):
-    """An argument of the function that has just been entered."""
+    """Returns an argument of the function that has just been entered."""
     return int(gdb.newest_frame().read_var(name))
 
 
@@ -50,9 +50,16 @@ class Process:
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
         main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", brk, write]]
         block = gdb.block_for_pc(main.pc)
-        # The breakpoints are where each line of main starts. Each is hit once between two events, so loops run fast.
-        entries = [entry for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
-        pcs = {entry.line: entry.pc for entry in reversed(entries)}
+        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
+        starts = [(entry.pc, entry.line) for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
+        # A line may have no instruction of its own, but only those of functions that are inlined there.
+        for instruction in gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1):
+            inner, inlined = gdb.block_for_pc(instruction["addr"]), None
+            while not (inner.function and inner.function.name == block.function.name):
+                inner, inlined = inner.superblock, inner if inner.function else inlined
+            if inlined and inlined.function.symtab.filename == main.symtab.filename:
+                starts.append((inlined.start, inlined.function.line))
+        pcs = {line: pc for pc, line in sorted(starts, reverse=True)}
         self.file = main.symtab.fullname()
         Place(brk, self.guarded(self.on_brk))
         Place(write, self.guarded(self.on_write))
@@ -61,12 +68,13 @@ class Process:
 
     def forget(self):
         self.pid, self.now = pid(), Memory()
-        self.count = 0  # of events
-        self.events = []  # that have not been shown yet
-        self.lines, self.line = [], []  # of main that have been reached since the last event, and the last one
+        self.count = 0  # the number of events
+        self.events = []  # the events that have not been shown yet
+        self.is_loop = False
+        self.lines, self.line = [], []  # the lines of main since the last event, and the last line
 
     def guarded(self, function):
-        """The function as gdb may call it: an exception stops the process, and `advance` reports it."""
+        """Returns the function as gdb may call it: an exception stops the process, and `advance` reports it."""
 
         def call(*arguments):
             try:
@@ -92,7 +100,7 @@ class Process:
             # An error is a negative number.
             result = result - 2**64 if result >= 2**63 else result
             now = self.now if result < 0 else Memory(self.now.heap_start or result, result)
-            # That a program asks again where the break is, is no event.
+            # It is no event if a program asks again where the break is.
             if address or result != self.now.program_break:
                 self.add("brk", (address,), result, self.look(now))
 
@@ -101,20 +109,23 @@ class Process:
     def on_write(self):
         self.notice_store()
         fd, address, length = argument("fd"), argument("bytes"), argument("length")
-        if self.now.heap_start <= address < self.now.heap.end:
+        # What can't be printed may start where the heap ends.
+        if self.now.heap_start <= address <= self.now.heap.end:
             Return(self.guarded(lambda result: self.add("write", (fd, address, length), result, self.look(self.now))))
 
     def on_line(self, line):
-        """Main has come to a line. What has been stored before it is an event, too."""
+        """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
+        if line in dict(self.lines):
+            self.is_loop, self.places[line].enabled = True, False
+            return False
         self.notice_store()
-        self.places[line].enabled = False
         self.line = [(line, linecache.getline(self.file, line).rstrip())]
         self.lines += self.line
         return self.is_advancing and self.events
 
     def on_exit(self, exited):
         if not self.is_advancing:
-            self.events = []  # Whoever has let the program run to its end is past them.
+            self.events = []  # The program has ended outside of the tour, so they are past.
         signal = gdb.convenience_variable("_exitsignal")
         status = getattr(exited, "exit_code", None)
         self.outcome = f"signal {signal} ended the program" if status is None else f"exit status {status}"
@@ -126,28 +137,28 @@ class Process:
 
     def add(self, name, arguments, result, now):
         self.count += 1
-        self.events.append(Event(self.count, name, arguments, result, self.lines or self.line, self.now, now))
-        self.lines, self.now = [], now
+        self.events.append(Event(self.count, name, arguments, result, self.lines or self.line, self.is_loop, self.now, now))
+        self.lines, self.is_loop, self.now = [], False, now
         self.enable()
 
     def look(self, memory):
-        """The memory as it is now, with the heap where `memory` has it."""
+        """Returns the memory as it is now, with the heap where `memory` has it."""
         memory = Memory(memory.heap_start, memory.program_break, regions())
-        # In gdb 14 and later, it is an error to read no bytes.
-        if length := min(memory.heap.end - memory.heap_start, COMPARED):
+        # To read what isn't in memory would put a page of zeroes there, which `layout` would see. And in gdb 14 and
+        # later, it is an error to read no bytes.
+        if memory.heap.resident != 0 and (length := min(memory.heap.end - memory.heap_start, COMPARED)):
             memory.data = gdb.selected_inferior().read_memory(memory.heap_start, length).tobytes()
         return memory
 
     def advance(self):
-        """Runs to the next line of main before which something has happened, from the start of the program if there is
-        no process. Returns what has happened first; or None if the program has stopped elsewhere, which gdb has shown,
-        or has ended."""
+        """Runs until something has happened before a line of main. Starts the program if there is no process. Returns
+        what has happened first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
         if not self.events:
             self.is_advancing = True
             try:
                 gdb.execute("continue" if pid() else "run", to_string=True)
             except gdb.error as error:
-                raise gdb.GdbError(f"gdb can't run the program (does a filter refuse ptrace?): {error}") from None
+                raise gdb.GdbError(f"gdb can't run the program (a container may forbid ptrace): {error}") from None
             finally:
                 self.is_advancing = False
         failure, self.failure = self.failure, None
@@ -157,8 +168,8 @@ class Process:
 
 
 def regions():
-    """What is mapped now, from the highest address down. Neighbours that belong together are one region: the parts of
-    the program, those of the heap, and what the kernel has added."""
+    """Returns what is mapped now, from the highest address down. Neighbours that belong together are one region: the
+    parts of the program, those of the heap, and what the kernel has added."""
     found = []
     program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
     names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}

@@ -44,22 +44,26 @@ def draw(before, memory, address):
         ruler = "".join(f"── {name} " for name in here)
         yield f"{high:#18x} {ruler:─<45}{note}"
         region = region_at(low)
-        side, name, permissions = ("│", region.name, region.permissions) if region else ("┆", "the gap" * (low == gap), "")
+        side, name, permissions = "┆", "the gap" * (low == gap), ""
+        if region:
+            side, name, permissions = "│", region.name, region.permissions
         if name == "heap" and not memory.heap_start <= low < memory.program_break:
             name = "not asked for" if low >= memory.program_break else "program"
         if name:
             yield f"{'':18} {side} {name:22.22}{size(high - low):>14}  {permissions:3} {side}"
     yield ""
     if memory.heap_start:
-        address, data, is_more = memory.row(address)
-        if data:
-            yield f"{address:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"
+        start, data, is_more = memory.row(address or 0)
+        if data and address is not None:
+            yield f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"
         yield memory.state()
 
 
 def show(event):
-    """Returns the lines of a stop, as many as there is room for."""
-    address = event.arguments[1] if event.name == "write" else next(iter(event.changed), 0)
+    """Returns the lines of a step, as many as there is room for."""
+    address = event.arguments[1] if event.name == "write" else 0
+    if event.name == "store":
+        address = event.changed[0] if event.changed else None  # where nothing is compared
     picture = [*draw(event.before, event.after, address), *textwrap.wrap(event.remark, 80)]
     call = [event.call()] if event.call() else []
     # Of the lines of main, the last ones are the most telling.
@@ -73,7 +77,7 @@ def show(event):
 
 
 def follow():
-    """The process. Fails if the program isn't one that the tour can follow."""
+    """Returns the process. Fails if the tour can't follow the program."""
     global PROCESS
     PROCESS = PROCESS or Process()
     return PROCESS
@@ -93,7 +97,7 @@ def command(function):
                 except gdb.GdbError:
                     raise
                 except OSError as error:
-                    message = f"{error.filename}: {error.strerror}. Start gdb where the program runs."
+                    message = f"{error.filename}: {error.strerror}. Run gdb on the program's own machine."
                     raise gdb.GdbError(message) from None
                 except Exception as error:
                     raise gdb.GdbError(NOT_THIS_ONE.format(error)) from None
@@ -102,7 +106,7 @@ def command(function):
 
 
 NOT_THIS_ONE = """The tour can't follow this program: {}
-It needs a program that calls brk by this library, and was built for debugging.
+It needs a program that calls brk by this library and is built for debugging.
 Quit, and type: make gdb"""
 
 
@@ -112,17 +116,18 @@ def tour(argument):
 
 Type tour once, and then press Enter alone for each further step. Each stop
 shows the lines of main that were run, the system call with its result, and
-the memory. tour 3 goes on three times. In between, you can type any other
+the memory. tour 3 takes three steps. In between, you can type any other
 command of gdb, and then tour to go on. After the end, the tour starts again."""
     process = follow()
     if argument and not argument.isdecimal():
-        raise gdb.GdbError(f"tour takes a number of steps, and {argument} is none")
+        raise gdb.GdbError(f"tour takes a number of steps, not {argument}")
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
             print(f"\nStep {event.number}: {event.title}", *show(event), sep="\n")
         if not event and not pid():
-            print(f"\nThe end: {process.outcome}.\nThe kernel takes back all that the program had. tour starts it again.")
+            print(f"\nThe end: {process.outcome}.")
+            print("The kernel takes back all of the program's memory. To start again, type: tour")
         if not event:
             break
 
@@ -142,7 +147,7 @@ gdb.execute("skip -rfu ^core::", to_string=True)
 PROCESS = None
 try:
     follow()
-    print("To see the first step of the program, type tour. For each further step, press Enter.")
-    print("After memory, or any other command, type tour again. For help: help user-defined")
+    print("To see the first step, type tour. For each further step, press Enter.")
+    print("To draw the memory again, type memory. To go on then, type tour. Help: help tour")
 except Exception as error:
     print(NOT_THIS_ONE.format(error))

@@ -18,7 +18,7 @@ fn main() -> Result<(), Error> {
     unsafe { move_break(heap_end) }?;
 
     // The four bytes between the old break and the new one are ours. Store three characters there, and the zero that
-    // ends a string in C. At this store, a page fault, the kernel puts a page into memory.
+    // ends a string in C. This store causes a page fault: the kernel puts a page into memory.
     // SAFETY: the kernel has mapped these bytes, readable and writable, and nothing else refers to them.
     let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
     *heap = *b"HI\n\0";

@@ -20,8 +20,9 @@ pub fn current_break() -> Result<*mut u8, Error> {
 
 /// Moves the program break to `address`, up to allocate and down to free.
 ///
-/// The kernel maps whole pages, and so far only promises them: at the first store to a page, a page fault, it puts a
-/// page of zeroes into memory. If the break moves down and up again within one page, the page keeps what is in it.
+/// The kernel maps whole pages, and so far only promises them: the first store to a page causes a page fault, at which
+/// it puts a page of zeroes into memory. If the break moves down and up again within one page, the page keeps what is
+/// in it.
 ///
 /// # Errors
 ///

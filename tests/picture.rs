@@ -25,7 +25,7 @@ fn is_the_one_that_make_picture_draws() {
     needs!(Ptrace, FixedAddresses);
     let (status, errors, picture) = draw("", env!("CARGO_BIN_EXE_alloc"));
     assert_eq!((status, errors), (0, String::new()));
-    assert!(!root().join("gdb/__pycache__").exists(), "Python leaves nothing behind");
+    assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
     assert_eq!(normal(&picture), normal(COMMITTED), "make picture draws it anew");
 }
 

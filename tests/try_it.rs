@@ -1,5 +1,4 @@
-//! Changes of `src/main.rs`, those that the README invites to and others: each is made in a copy of the project, and
-//! looked at in the tour.
+//! Changes to `src/main.rs`, the README's and others: each is made in a copy of the project, and shown in the tour.
 #![cfg(debug_assertions)] // as in `make gdb`
 
 use common::cargo::{CONFIG, build};
@@ -14,7 +13,7 @@ const MAIN_RS: &str = include_str!("../src/main.rs");
 fn tour(main_rs: &str) -> String {
     static COPY: Mutex<()> = Mutex::new(());
     let _guard = COPY.lock().unwrap_or_else(PoisonError::into_inner);
-    // Between the tests of the two profiles, and from one to the next, the packages stay built there.
+    // The packages stay built there for the next change.
     let copy = root().join(env!("CARGO_TARGET_TMPDIR")).join("try-it");
     for directory in ["", "src"] {
         fs::create_dir_all(copy.join(directory)).unwrap();
@@ -85,19 +84,20 @@ fn shows_what_happens_after_other_changes() {
     for (change, steps, words) in [
         // A loop of moves.
         (
-            "`unsafe { move_break(heap_end) }?;` → `for n in 1..=4 { unsafe { move_break(heap_end.wrapping_add(n)) }?; }`",
+            "`unsafe { move_break(heap_end) }?` → `for n in 1..5 { unsafe { move_break(heap_end.wrapping_add(n)) }? }`",
             8,
             &["Step 2: the break moves up by 5 bytes", "Step 5: the break moves up by 1 byte", "was mapped before"][..],
         ),
         // A store at the end of a heap that is too large to be compared, and one that is only seen by its page.
         (
             "below `unsafe { move_break(heap_end) }?;`: `unsafe { move_break(heap_start.wrapping_add(1 << 24)) }?;\n\
-             unsafe { *heap_start.wrapping_add((1 << 24) - 1) = 7 };\nunsafe { *heap_start.wrapping_add(1 << 16) = 7 };`",
+             unsafe { *heap_start.wrapping_add((1 << 24) - 1) = 7 };\n\
+             unsafe { *heap_start.wrapping_add(1 << 16) = 7 };`",
             8,
             &[
-                "a store is seen only if it brings a page",
+                "a store only if it causes a page fault",
                 "Step 4: something",
-                "0 bytes changed in the first 64 KiB. By a",
+                "0 bytes changed in the first 64 KiB. A page fault",
             ],
         ),
         // Two heaps' worth of stores.
@@ -109,8 +109,8 @@ fn shows_what_happens_after_other_changes() {
             &[
                 "Step 4: something",
                 "07 07 07 07 07 07 07 07 . . . . . . . . … heap",
-                "9000 bytes changed. By page faults, ",
-                "9000 bytes changed. No page is new",
+                "9000 bytes changed. Page faults brought ",
+                "9000 bytes changed. Nothing more",
             ],
         ),
         (
@@ -118,7 +118,21 @@ fn shows_what_happens_after_other_changes() {
             6,
             &["Step 3: the break stays where it is"],
         ),
-        // A byte that isn't among the first, and one that isn't asked for.
+        // Lines without an instruction of their own, and a loop of stores.
+        (
+            "below `*heap = `: `unsafe { heap_start.write_bytes(120, 3) };\nunsafe { heap_start.write(87) };\n\
+             for byte in *b\"abcd\" {\nlet here = &mut heap[0];\n*here = byte;\n}`",
+            8,
+            &[
+                "25 unsafe { heap_start.write_bytes",
+                "78 78 78",
+                "26 unsafe { heap_start.write",
+                "W x x",
+                "a x x",
+                "in a loop",
+            ],
+        ),
+        // A store above the break.
         (
             "below `*heap = `: `unsafe { *heap_start.add(100) = 1 };`",
             6,

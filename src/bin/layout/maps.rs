@@ -66,7 +66,7 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     Some(Mapping { start: hex(start)?, end: hex(end)?, permissions, name })
 }
 
-/// Returns how many bytes between two addresses at multiples of a page are in memory, if the kernel tells.
+/// Returns how many bytes between two page-aligned addresses are in memory, if the kernel tells.
 pub fn resident(mut start: usize, end: usize) -> Option<usize> {
     const NOT_A_PAGE: u8 = 255;
     let mut resident = 0;

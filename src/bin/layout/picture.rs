@@ -36,8 +36,8 @@ impl Picture {
         Picture { out: LineWriter::new(STDOUT), start, heap, before: heap }
     }
 
-    /// Draws the next one, the first of all regions, the others of those between the gap and the program. Then says how
-    /// much of the heap is in memory.
+    /// Draws the next picture: the first has all regions, the others have those between the gap and the program. Then
+    /// prints how much of the heap is in memory.
     pub fn draw(&mut self) -> Result<(), Error> {
         let buffer = &raw mut BUFFER;
         // SAFETY: this is the only reference to it, and the program has one thread.

@@ -128,7 +128,7 @@ fn shows_what_happens_after_other_changes() {
                 "78 78 78",
                 "26 unsafe { heap_start.write",
                 "W x x",
-                "a x x",
+                "d x x",
                 "in a loop",
             ],
         ),

@@ -98,7 +98,7 @@ asm: tools ## show its machine code beside the article's
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
 	    cargo build --quiet --release --bin alloc --target-dir target/asm
 	@rustc --version
-	@gdb -q -nx -batch-silent -x benches/asm.py target/asm/$(target)/release/alloc
+	@gdb -q -nx -batch-silent -x gdb/asm.py target/asm/$(target)/release/alloc
 
 picture: alloc ## record a run, and draw it as docs/memory.svg
 	@tests/install-tools picture gdb:gdb

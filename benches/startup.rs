@@ -1,13 +1,11 @@
 //! `alloc` beside the same program in assembly, in C and in std Rust.
 //!
-//! All programs are built and measured in one run. Wall time is from the start of a process to its end. In each of many
-//! turns, every program runs once, and the ratios are to the assembly program in the same turn. The instructions are
-//! counted by single steps, so that the figure of a program without a C library is the same on every machine. They, the
-//! page faults (those without reading a disk) and the system calls are counted from the first instruction to the last:
-//! what the kernel does before that is the same for all.
+//! All programs are built and measured in one run. In each of many turns, every program runs once. Its time is from
+//! the start of the process to its end, as a ratio to that of the assembly program in the same turn. The system calls,
+//! the page faults (those without reading a disk) and the instructions are counted from the first instruction on. The
+//! instructions are counted by single steps: without a C library, their number is the same on every machine.
 
 use common::strace;
-use indicatif::HumanCount;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -17,15 +15,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The row that the others are compared with.
-const ASSEMBLY: usize = 1;
-
 fn run(tool: &str, args: &[&str]) -> Result<(), Box<dyn Error>> {
-    let status = Command::new(tool).args(args).status();
-    match status.map_err(|error| format!("{tool}: {error}"))? {
-        status if status.success() => Ok(()),
-        status => Err(format!("{tool} {}: {status}", args.join(" ")).into()),
-    }
+    let status = Command::new(tool).args(args).status().map_err(|error| format!("{tool}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{tool} {}: {status}", args.join(" ")).into()) }
 }
 
 fn quiet(program: &str) -> Command {
@@ -53,11 +45,11 @@ fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> 
     waitpid(process, None)?;
     // It also stops when it is about to exit.
     ptrace::setoptions(process, ptrace::Options::PTRACE_O_TRACEEXIT | ptrace::Options::PTRACE_O_EXITKILL)?;
-    let (before, mut requests, mut is_running) = (minor_faults(process), 0, true);
-    while is_running {
+    let (before, mut requests) = (minor_faults(process), 1);
+    request(process, None)?;
+    while let WaitStatus::Stopped(..) = waitpid(process, None)? {
         request(process, None)?;
         requests += 1;
-        is_running = matches!(waitpid(process, None)?, WaitStatus::Stopped(..));
     }
     let faults = minor_faults(process) - before;
     ptrace::cont(process, None)?;
@@ -72,8 +64,8 @@ fn minor_faults(process: Pid) -> u64 {
     fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt")
 }
 
-/// The seconds that each program takes, in `runs` turns. Each turn is in a random order, since a large program leaves
-/// the caches full, which slows the next one.
+/// The seconds that each program takes, in `runs` turns. The order is random: a large program slows the next one, since
+/// it leaves the caches full.
 fn measure(programs: &[(&str, String)], runs: usize) -> Vec<Vec<f64>> {
     let mut seconds = vec![vec![]; programs.len()];
     let mut order: Vec<_> = (0..programs.len()).collect();
@@ -89,6 +81,12 @@ fn measure(programs: &[(&str, String)], runs: usize) -> Vec<Vec<f64>> {
         }
     }
     seconds
+}
+
+/// The number, with a comma between each three digits.
+fn with_commas(number: u64) -> String {
+    let digits = number.to_string();
+    digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -117,19 +115,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("medians of {runs} runs each; time from the start of a process to its end, with the quartiles\n");
     let figures: Vec<[u64; 4]> = programs.iter().map(|(_, program)| look(program)).collect::<Result<_, _>>()?;
     let seconds = measure(programs, runs);
+    let assembly = &seconds[1];
 
     println!("              bytes    page  system   instr-    time, as a ratio");
     println!("            in file  faults   calls  uctions    to assembly");
     for (n, [file, faults, calls, instructions]) in figures.into_iter().enumerate() {
-        let [file, instructions] = [file, instructions].map(|count| HumanCount(count).to_string());
-        let ratios = seconds[n].iter().zip(&seconds[ASSEMBLY]).map(|(own, assembly)| own / assembly);
-        let mut ratios: Vec<_> = ratios.collect();
+        let [file, instructions] = [file, instructions].map(with_commas);
+        let mut ratios: Vec<_> = seconds[n].iter().zip(assembly).map(|(own, other)| own / other).collect();
         ratios.sort_by(f64::total_cmp);
         let [low, median, high] = [1, 2, 3].map(|quarters| ratios[(ratios.len() - 1) * quarters / 4]);
-        println!(
-            "{:10}{file:>9}{faults:>8}{calls:>8}{instructions:>9}    {median:.2} ({low:.2} to {high:.2})",
-            programs[n].0,
-        );
+        let name = programs[n].0;
+        println!("{name:10}{file:>9}{faults:>8}{calls:>8}{instructions:>9}    {median:.2} ({low:.2} to {high:.2})");
     }
     Ok(())
 }

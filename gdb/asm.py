@@ -1,34 +1,31 @@
 """Shows the machine code of the release build beside the article's program (benches/alloc.s), step by step: the
-instructions that run when nothing fails, each group below the lines that it comes from.
+instructions that run when nothing fails, each group below the lines that it comes from. In the project's directory:
 
-    gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc        (what `make asm` does)
+    gdb -q -nx -batch-silent -x gdb/asm.py target/asm/release/alloc        (what `make asm` does)
 """
 
 import itertools
 import linecache
-import os
 import re
 import sys
 
 import gdb
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-
 
 def article():
     """The instructions of alloc.s, by the text that identifies the lines of the Rust program that do the same."""
-    with open(os.path.join(HERE, "alloc.s"), encoding="utf-8") as file:
+    with open("benches/alloc.s", encoding="utf-8") as file:
         steps = re.findall(r"^# .*: (.*)\n((?: +.*\n)+)", file.read(), re.MULTILINE)
     return {part: [" ".join(line.split()) for line in lines.splitlines()] for part, lines in steps}
 
 
-def place(last):
+def source_line(last):
     """Where the next instruction comes from: the line of main.rs, or else of start.rs, which calls main."""
     frame = gdb.newest_frame()
     while frame:
         sal = frame.find_sal()
         if sal.symtab and sal.symtab.filename in ("src/main.rs", "src/start.rs"):
-            line = linecache.getline(os.path.join(HERE, "..", sal.symtab.filename), sal.line).strip()
+            line = linecache.getline(sal.symtab.filename, sal.line).strip()
             return f"{sal.symtab.filename}:{sal.line}  {line}"
         if (frame.name() or "").endswith("main"):
             return last  # in main, but the compiler has lost the line
@@ -37,12 +34,12 @@ def place(last):
 
 
 def run():
-    """Runs the program instruction by instruction. Returns the place and the text of each."""
+    """Runs the program instruction by instruction. Returns the line and the text of each."""
     gdb.execute("set disable-randomization off")  # not allowed everywhere, and not needed
     gdb.execute("starti > /dev/null")
     instructions, at = [], ""
     while gdb.selected_inferior().pid:
-        at = place(at)
+        at = source_line(at)
         frame = gdb.newest_frame()
         text = " ".join(frame.architecture().disassemble(frame.pc())[0]["asm"].split())
         instructions.append((at, re.sub(r"0x[0-9a-f]+ <(.*)>", r"\1", text)))

@@ -1,4 +1,4 @@
-//! The files of `alloc` and `layout`: what the kernel loads of them, with which rights, and what symbols they have.
+//! The files of `alloc` and `layout`: what the kernel loads of them, with which permissions, and which symbols.
 
 use common::cargo::{CONFIG, build};
 use common::{assert_loads, segments};

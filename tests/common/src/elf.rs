@@ -1,11 +1,11 @@
-//! The file: what the kernel loads of it, and with which rights.
+//! The file: what the kernel loads of it, and with which permissions.
 
 use object::elf::{ET_EXEC, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramFlags, ProgramType};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection};
 use std::path::Path;
 
-/// The segments of one type, each as address, size in memory and rights.
+/// The segments of one type, each as address, size in memory and permissions.
 pub fn segments(file: &ElfFile64<Endianness>, p_type: ProgramType) -> Vec<(u64, u64, ProgramFlags)> {
     let e = file.endian();
     let headers = file.elf_program_headers().iter().filter(|header| header.p_type(e) == p_type);
@@ -26,11 +26,11 @@ pub fn assert_loads(program: &Path, has_data: bool, page: u64) {
         assert!(!name.starts_with(".rel"), "relocations: {name}");
         assert_eq!(section.address() % section.align(), 0, "the alignment of {name}");
     }
-    let rights = |segments: &[(u64, u64, ProgramFlags)]| segments.iter().map(|segment| segment.2).collect::<Vec<_>>();
-    assert_eq!(rights(&segments(&file, PT_GNU_STACK)), [PF_R | PF_W]);
+    let flags = |segments: &[(u64, u64, ProgramFlags)]| segments.iter().map(|segment| segment.2).collect::<Vec<_>>();
+    assert_eq!(flags(&segments(&file, PT_GNU_STACK)), [PF_R | PF_W]);
     // GNU ld keeps the segment for data, with no bytes in it.
     let load: Vec<_> = segments(&file, PT_LOAD).into_iter().filter(|(_, size, _)| *size > 0).collect();
-    assert_eq!(rights(&load), [PF_R | PF_X, PF_R | PF_W][..if has_data { 2 } else { 1 }]);
+    assert_eq!(flags(&load), [PF_R | PF_X, PF_R | PF_W][..if has_data { 2 } else { 1 }]);
     if let [(start, size, _), (data, ..)] = load[..] {
         assert!((start + size - 1) / page < data / page, "a page that both need: {load:x?}");
     }

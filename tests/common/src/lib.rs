@@ -9,13 +9,7 @@ mod needs;
 mod process;
 mod strace;
 
-pub use drawing::*;
-pub use elf::*;
-pub use gdb::*;
-pub use maps::*;
-pub use needs::*;
-pub use process::*;
-pub use strace::*;
+pub use {drawing::*, elf::*, gdb::*, maps::*, needs::*, process::*, strace::*};
 
 use regex_lite::{Captures, Regex};
 use std::path::Path;

@@ -14,7 +14,7 @@ pub struct Mapping {
     pub name: String,
 }
 
-/// The mappings in the text of such a file, from the lowest address up. Other lines are passed over.
+/// The mappings in the text of such a file, from the lowest address up. Other lines are left out.
 pub fn mappings(text: &str) -> Vec<Mapping> {
     let line = Regex::new(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (...)\S \S+ \S+ \d+ *(.*)$").unwrap();
     let found = line.captures_iter(text).map(|found| found.extract().1);

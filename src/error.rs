@@ -1,10 +1,11 @@
-//! Level 2: what can fail, and the exit status after it.
+//! Level 2: what can fail, and the message about it.
 
+use core::fmt::{self, Display};
 use core::num::NonZeroU16;
 
 /// A system call that failed.
 ///
-/// This is one word at the most, so that a function returns it in a register.
+/// This is at most one word, so that a function returns it in a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// `brk`: the kernel refused to move the program break, up or down, or to say where it is.
@@ -13,9 +14,22 @@ pub enum Error {
     Write(NonZeroU16),
 }
 
-/// The exit status after a panic, which is an error in the program itself (`sysexits.h`).
-pub const EX_SOFTWARE: i32 = 70;
-/// The exit status after [`Error::Brk`]: the system refused a resource (`sysexits.h`).
-pub const EX_OSERR: i32 = 71;
-/// The exit status after [`Error::Write`]: input or output failed (`sysexits.h`).
-pub const EX_IOERR: i32 = 74;
+impl Error {
+    /// The message: this text, and after it the error number, if there is one.
+    pub(crate) fn message(self) -> (&'static str, Option<NonZeroU16>) {
+        match self {
+            Error::Brk => ("brk: refused", None),
+            Error::Write(errno) => ("write: errno ", Some(errno)),
+        }
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let (text, errno) = self.message();
+        out.write_str(text)?;
+        errno.map_or(Ok(()), |errno| errno.fmt(out))
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,7 +1,7 @@
 //! Level 3: from a failure to the message on standard error and the exit status.
 
 use crate::arch::exit;
-use crate::error::{EX_IOERR, EX_OSERR, EX_SOFTWARE, Error};
+use crate::error::Error;
 use crate::stdio::{STDERR, write_all};
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -12,18 +12,18 @@ use core::panic::PanicInfo;
 #[cold]
 #[inline(never)]
 pub fn fail(name: &str, error: Error) -> ! {
+    let (text, errno) = error.message();
     write_error(name.as_bytes());
-    match error {
-        Error::Brk => {
-            write_error(b"brk: refused\n");
-            exit(EX_OSERR)
-        }
-        Error::Write(errno) => {
-            write_error(b"write: errno ");
-            write_number(errno.get());
-            exit(EX_IOERR)
-        }
+    write_error(text.as_bytes());
+    if let Some(errno) = errno {
+        write_number(errno.get());
     }
+    write_error(b"\n");
+    // These have names in `sysexits.h`.
+    exit(match error {
+        Error::Brk => 71,      // EX_OSERR: the system refused a resource
+        Error::Write(_) => 74, // EX_IOERR: input or output failed
+    })
 }
 
 /// Writes to standard error. If that fails too, only the exit status reports the failure.
@@ -32,25 +32,20 @@ fn write_error(text: &[u8]) {
     let _ = write_all(STDERR, text);
 }
 
-/// Writes `number` (at most 4095, the kernel's greatest error number) and a newline. It does so by hand, since
-/// `core::fmt` is larger than all of `alloc`.
-fn write_number(mut number: u16) {
-    let mut text = *b"\0\0\0\0\n";
-    let mut first = 4;
-    while first > 0 && number > 0 {
-        first -= 1;
-        text[first] = b'0' + (number % 10) as u8;
-        number /= 10;
+/// Writes `number`, digit by digit, since `core::fmt` is larger than all of `alloc`.
+fn write_number(number: u16) {
+    if number > 9 {
+        write_number(number / 10);
     }
-    write_error(&text[first..]);
+    write_error(&[b'0' + (number % 10) as u8]);
 }
 
-/// Does the work of the panic handler: reports the panic on standard error and exits with [`EX_SOFTWARE`].
+/// Does the work of the panic handler: reports the panic on standard error and exits.
 #[doc(hidden)]
 pub fn panic(name: &str, info: &PanicInfo) -> ! {
     // `Stderr` never fails.
     let _ = writeln!(Stderr, "{name}{info}");
-    exit(EX_SOFTWARE)
+    exit(70) // EX_SOFTWARE in `sysexits.h`: an error in the program itself
 }
 
 /// Standard error for formatted text. It has no buffer: a buffer has to be filled and copied, which may take `memset`

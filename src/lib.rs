@@ -32,6 +32,7 @@
 //! # Nothing unwinds: a panic ends the program.
 //! [profile.dev]
 //! panic = "abort"
+//! codegen-units = 1 # so that gdb's `start` finds a `main` in any module
 //!
 //! [profile.release]
 //! panic = "abort"
@@ -90,7 +91,7 @@ mod start;
 pub mod stdio;
 
 pub use arch::exit;
-pub use error::{EX_IOERR, EX_OSERR, EX_SOFTWARE, Error};
+pub use error::Error;
 #[doc(hidden)]
 pub use fail::{fail, panic};
 pub use program_break::{current_break, move_break};

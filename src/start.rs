@@ -2,10 +2,13 @@
 
 /// Makes `$main`, a `fn() -> Result<(), Error>`, the main function of the program. It is used as in a program with std:
 /// if it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program
-/// reports the error on standard error and exits with the status that belongs to it.
+/// reports that on standard error and exits with status 71 (`Brk`) or 74 (`Write`). After a panic, the status is 70.
 ///
 /// This defines the functions `_start`, where the kernel starts the program, `start`, which `_start` calls, and
-/// `panic`, the panic handler. A program uses the macro once, at its top level.
+/// `panic`, the panic handler. A program uses the macro once.
+///
+/// In a debug build, gdb's `start` and `break main` stop in `$main`. If it isn't in the module where the macro is used,
+/// this takes `codegen-units = 1` in the profile.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -19,9 +22,10 @@ macro_rules! entry {
 
         $crate::_start!(start);
 
-        // gdb's `start` and `break main` look for this symbol. It takes bytes, so release builds are without it.
+        // gdb looks for this symbol. It can only be another name for what is in the same codegen unit, and is left out
+        // otherwise. It takes bytes, so release builds are without it.
         #[cfg(debug_assertions)]
-        core::arch::global_asm!(".globl main", ".set main, {main}", main = sym $main);
+        core::arch::global_asm!(".set main, {}", sym $main);
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo) -> ! {

@@ -7,9 +7,9 @@ use core::num::NonZeroU16;
 use syscalls::Errno;
 
 /// The descriptor of standard output.
-pub const STDOUT: usize = 1;
+pub const STDOUT: i32 = 1;
 /// The descriptor of standard error.
-pub const STDERR: usize = 2;
+pub const STDERR: i32 = 2;
 
 /// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but not as a constant.
 const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
@@ -22,7 +22,7 @@ const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
 /// Returns [`Error::Write`] with the error number of `write`, or with `ENOSPC` if `write` returns 0. Some of `bytes`
 /// may have been written by then.
 #[inline]
-pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
     loop {
         // SAFETY: `bytes` is a slice, so all of its bytes can be read.
         let written = unsafe { arch::write(fd, bytes.as_ptr(), bytes.len()) };
@@ -38,36 +38,52 @@ pub fn write_all(fd: usize, mut bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Formatted text for a descriptor, in whole lines. Each line is one `write`, unless it is longer than [`LINE`].
+/// Formatted text for a descriptor. Each line is one `write`, unless it is longer than 512 bytes. Text after the last
+/// newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped. An error then
+/// is not seen, so call `flush` at the end.
 pub struct LineWriter {
-    fd: usize,
-    line: [u8; LINE],
+    fd: i32,
+    line: [u8; 512],
     len: usize,
-    /// The first failure to write, which an [`fmt::Error`] can't hold. Nothing is written after it.
-    pub result: Result<(), Error>,
+    result: Result<(), Error>,
 }
-
-/// The longest line that is written at once, in bytes.
-pub const LINE: usize = 512;
 
 impl LineWriter {
     /// Returns a writer for the descriptor `fd`.
-    pub const fn new(fd: usize) -> Self {
-        LineWriter { fd, line: [0; LINE], len: 0, result: Ok(()) }
+    pub const fn new(fd: i32) -> Self {
+        LineWriter { fd, line: [0; 512], len: 0, result: Ok(()) }
+    }
+
+    /// Writes what waits for the rest of its line.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first failure since the writer was made. Nothing is written after it.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        if self.len > 0 && self.result.is_ok() {
+            self.result = write_all(self.fd, &self.line[..self.len]);
+        }
+        self.len = 0;
+        self.result
     }
 }
 
 impl fmt::Write for LineWriter {
-    /// Text after the last newline waits for the rest of its line. It isn't written if that never comes.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
             self.line[self.len] = byte;
             self.len += 1;
-            if byte == b'\n' || self.len == LINE {
-                self.result = self.result.and_then(|()| write_all(self.fd, &self.line[..self.len]));
-                self.len = 0;
+            if byte == b'\n' || self.len == self.line.len() {
+                self.flush().map_err(|_| fmt::Error)?;
             }
         }
-        self.result.map_err(|_| fmt::Error)
+        Ok(())
+    }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        // Whoever has to know of an error has called this before.
+        let _ = self.flush();
     }
 }

@@ -38,7 +38,7 @@ fn drawn(program: &str, option: &str) -> Vec<(Drawing, Vec<Mapping>)> {
     let args = format!("set args > '{}'", output.path().display());
     // gdb stops where a call starts, and where it returns. The program asks where the break is at the start, and again
     // for each picture. After a picture, the next call starts: in all but one of them, one that moves the break.
-    let start = [option, &args, "catch syscall brk exit exit_group", "run", "continue", "continue"];
+    let start = [option, &args, "catch syscall brk exit_group", "run", "continue", "continue"];
     let draw = [&["continue"; 2][..], &[MAPS]].concat();
     let move_and_draw = [&["continue"; 4][..], &[MAPS]].concat();
     let log = gdb(program, &[&start[..], &draw, &move_and_draw, &draw, &move_and_draw].concat());

@@ -15,14 +15,49 @@ fn builds_and_runs_with_mem_and_without() {
         if triple == musl && !has_musl {
             continue;
         }
-        let programs = build("tests/own-program", triple, profile, &["--config", CONFIG]);
-        let run_from = |programs: &Path, name| limited(programs.join(name)).output().unwrap();
-        assert_loads(&programs.join("zeroed"), true, 4096);
-        let message = "zeroed: panicked at src/bin/zeroed.rs:12:5:\n42 is too much\n";
-        assert_ended(&run_from(&programs, "zeroed"), "", message, EX_SOFTWARE);
-        let programs = build("tests/own-program", triple, profile, &["--features=mem", "--config", CONFIG]);
-        assert_loads(&programs.join("copies"), true, 4096);
-        assert_ended(&run_from(&programs, "copies"), "", "", 42);
+        let zeroed = build("tests/own-program", triple, profile, &["--config", CONFIG]).join("zeroed");
+        assert_loads(&zeroed, true, 4096);
+        let message = "zeroed: panicked at src/bin/zeroed.rs:18:14:
+42 is too much
+";
+        assert_ended(&limited(zeroed).output().unwrap(), "", message, EX_SOFTWARE);
+        let mem = ["--features=mem", "--config", CONFIG];
+        let copies = build("tests/own-program", triple, profile, &mem).join("copies");
+        assert_loads(&copies, true, 4096);
+        let lines = format!(
+            "short
+{:>1124}
+",
+            "longer than the buffer"
+        );
+        let errors = "brk: refused; write: errno 1; ";
+        assert_ended(&limited(&copies).output().unwrap(), &format!("{lines}part"), errors, 42);
+        if lacks(Need::Ptrace) {
+            continue;
+        }
+        // The first failure is returned, and nothing is written after it.
+        for (call, stdout) in [
+            (
+                2, "short
+",
+            ),
+            (6, &lines),
+        ] {
+            let traced = strace(&copies, &[&format!("-einject=write:error=EIO:when={call}")]);
+            assert_ended(
+                &traced.output,
+                stdout,
+                &format!(
+                    "{errors}copies: write: errno 5
+"
+                ),
+                EX_IOERR,
+            );
+        }
+        if profile == "dev" {
+            let output = gdb(copies.to_str().unwrap(), &["start", "break main", "run"]);
+            assert_eq!(output.matches("copies::app::main () at src/bin/copies.rs:").count(), 2, "{output}");
+        }
     }
 }
 

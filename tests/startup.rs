@@ -47,9 +47,8 @@ fn the_benchmark_prints_the_figures_of_its_page() {
     if is_the_pages_compiler() {
         assert_eq!((file, instructions), (shown[0], shown[3]), "{table}");
     }
-    let readme = include_str!("../README.md").replace(',', "").replace('\n', " ");
+    let readme = include_str!("../README.md").replace(',', "");
     let [file, faults, calls, instructions] = shown;
-    assert!(readme.contains(&format!("is {file} bytes long and runs {instructions} instructions")), "{shown:?}");
     assert!(readme.contains(&format!("| this program | {file} | {faults} | {calls} | {instructions} |")), "{shown:?}");
 }
 

@@ -50,7 +50,7 @@ fn the_programs_do_the_same() {
             let calls = log.lines().map(|line| line.split_once(' ').unwrap().1.trim()).collect::<Vec<_>>().join("; ");
             let [start, end] = ["address 0", "address 1"];
             let expected = format!(
-                "brk(NULL) = {start}; brk({end}) = {end}; write(1,{start},3) = 3; brk({start}) = {start}; exit(0)"
+                "brk(NULL) = {start}; brk({end}) = {end}; write(1,{start},3) = 3; brk({start}) = {start}; exit_group(0)"
             );
             assert_eq!(normal(&calls), expected);
 

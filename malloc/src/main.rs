@@ -61,5 +61,5 @@ fn main() -> Result<(), Error> {
 
     let kept = last - start;
     let _ = writeln!(out, "\n{kept} bytes stay with the heap, as a reserve for what comes next.");
-    out.result
+    out.flush()
 }

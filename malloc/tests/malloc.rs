@@ -21,7 +21,7 @@ fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
     assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
 
     // All memory comes from `brk`. `madvise` only tells the kernel how to map it.
-    let expected = ["brk", "madvise", "write", "exit"];
+    let expected = ["brk", "madvise", "write", "exit_group"];
     assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
 
     let number = |word: &str| word.strip_prefix("0x").map_or_else(|| word.parse().unwrap(), |word| hex(word) as i64);

@@ -46,7 +46,7 @@ impl Picture {
         self.heap = Heap { program_break: current_break()?.addr(), ..self.before };
         // A failure stays in `out`.
         let _ = self.all(mappings);
-        self.out.result
+        self.out.flush()
     }
 
     fn all<'a>(&mut self, mappings: impl Iterator<Item = Mapping<'a>>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use crate::{hex, limited};
 use regex_lite::Regex;
+use std::ffi::OsStr;
 use std::process::Output;
 
 /// One system call, as strace saw it.
@@ -43,7 +44,7 @@ impl Strace {
 }
 
 /// Runs `program` under strace with `options`.
-pub fn strace(program: &str, options: &[&str]) -> Strace {
+pub fn strace(program: impl AsRef<OsStr>, options: &[&str]) -> Strace {
     let log = tempfile::NamedTempFile::new().unwrap();
     let output = limited("strace").arg("-o").arg(log.path()).args(options).arg("--").arg(program).output().unwrap();
     let log = std::fs::read_to_string(log.path()).unwrap();

@@ -40,5 +40,5 @@ fn main() -> Result<(), Error> {
     drop(core::hint::black_box((text, grown, copy)));
     print("all are dropped")?;
 
-    out.result
+    out.flush()
 }

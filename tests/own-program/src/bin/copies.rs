@@ -1,24 +1,38 @@
-//! Copies, compares and clears memory, and converts a floating-point number, for which `compiler_builtins` has the
-//! function. It has data that is aligned to more than a page.
+//! Copies, compares and clears memory, writes lines, and converts a floating-point number, for which `compiler_builtins`
+//! has the function. It has data that is aligned to more than a page.
 #![no_std]
 #![no_main]
 
-use core::hint::black_box;
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use program_break::{Error, exit};
+program_break::entry!(app::main);
 
-program_break::entry!(main);
+mod app {
+    use core::fmt::Write;
+    use core::hint::black_box;
+    use core::num::NonZeroU16;
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    use program_break::stdio::{LineWriter, STDERR, STDOUT};
+    use program_break::{Error, exit};
 
-#[repr(align(8192))]
-struct Pages(AtomicU8);
+    #[repr(align(8192))]
+    struct Pages(AtomicU8);
 
-static SEVEN: Pages = Pages(AtomicU8::new(7));
+    static SEVEN: Pages = Pages(AtomicU8::new(7));
 
-fn main() -> Result<(), Error> {
-    let one = black_box([black_box(&SEVEN).0.fetch_add(1, Relaxed); 5_000]);
-    let mut two = black_box(one);
-    assert!(one == two);
-    two.fill(0);
-    assert!(one != black_box(two));
-    exit(black_box(42.0_f64) as u128 as i32)
+    pub fn main() -> Result<(), Error> {
+        let one = black_box([black_box(&SEVEN).0.fetch_add(1, Relaxed); 5_000]);
+        let mut two = black_box(one);
+        assert!(one == two);
+        two.fill(0);
+        assert!(one != black_box(two));
+
+        let mut out = LineWriter::new(STDOUT);
+        // A failure stays in `out`.
+        let _ = writeln!(out, "short\n{:>1124}", "longer than the buffer");
+        let _ = write!(out, "part");
+        // The other writer is dropped before its line ends.
+        let errors: [&dyn core::error::Error; 2] = [&Error::Brk, &Error::Write(NonZeroU16::MIN)];
+        let _ = write!(LineWriter::new(STDERR), "{}; {}; ", errors[0], errors[1]);
+        out.flush()?;
+        exit(black_box(42.0_f64) as u128 as i32)
+    }
 }

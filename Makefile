@@ -118,4 +118,4 @@ endif
 
 clean: ## remove all that was built
 	cargo clean
-	rm -f alloc
+	rm -f alloc article

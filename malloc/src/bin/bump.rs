@@ -1,8 +1,8 @@
 //! From four bytes to a `Vec`: the smallest allocator on the program break.
 //!
 //! It moves the break up and hands out what lies below it, block after block. It never takes a block back. A `Vec` that
-//! grows leaves its old blocks behind, so this is for programs that allocate little or end soon. The next stage is
-//! `free_list`.
+//! grows leaves its old blocks behind, so this is for programs that allocate little or end soon. And nobody else may
+//! move the break. The next stage is `free_list`.
 #![no_std]
 #![no_main]
 
@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Bump {
         let end = start.wrapping_add(layout.size());
         if end > self.end.get() {
             let new_break = end.map_addr(|address| address.next_multiple_of(STEP));
-            // SAFETY: the break moves up, so no memory is taken away.
+            // SAFETY: nobody else in this program moves the break. So it moves up, and no memory is taken away.
             if unsafe { move_break(new_break) }.is_err() {
                 return null_mut();
             }

@@ -1,35 +1,34 @@
 //! Getting the memory: moves the program break up when there is no room left, and down when the top of the heap is
 //! free.
 
+use crate::lock::Lock;
 use core::ops::Range;
 use core::ptr::with_exposed_provenance_mut;
 use program_break::{current_break, move_break};
-use spinning_top::Spinlock;
 use syscalls::{Sysno, syscall};
 
 /// The break is moved to a multiple of this many bytes. The kernel maps whole pages, which have 4 KiB on most machines
-/// and 64 KiB on some, so this is right on all. It is also how much free memory stays below the break at the least when
-/// it moves down.
-pub(crate) const GRAIN: usize = 64 << 10;
+/// and 64 KiB on some, so this is right on all. At least so much free memory stays below the break when it moves down.
+pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 
-/// The trim threshold is how much used memory has to be free at the top of the heap, beside a quarter of the heap, for
-/// the break to move down. It starts at the first of these. When the break has to move up again after that, moving it
-/// down was not worth it: so the threshold becomes twice what was free then, up to the second. A program that makes and
-/// drops the same blocks over and over soon makes no more system calls.
+/// The trim threshold is how much used memory has to be free at the top of the heap, in addition to a quarter of the
+/// heap, for the break to move down. It starts at the first of these. When the break has to move up again after that,
+/// moving it down was not worth it: so the threshold becomes twice what was free then, up to the second. A program that
+/// makes and drops the same blocks over and over soon makes no more system calls.
 const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 
 /// The break moves up by half of the heap, or by what it has moved down before, if that is more than what is needed,
-/// but not by more than this. What isn't used costs nothing: the kernel maps a page when it is touched.
+/// but not by more than this. What isn't used costs nothing: the kernel gives a page at the first access to it.
 const MAX_RESERVE: usize = 32 << 20;
 
-/// From this size on, in bytes, the heap asks for huge pages: the kernel then maps 2 MiB at the first touch, in place
+/// From this size on, in bytes, the heap asks for huge pages: the kernel then gives 2 MiB at the first access, in place
 /// of 4 KiB.
 const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;
 
 /// Held from looking up the break until it is moved, since a program can have several heaps.
-static BREAK: Spinlock<()> = Spinlock::new(());
+static BREAK: Lock<()> = Lock::new(());
 
 /// The memory that the heap has got by moving the break.
 ///
@@ -40,84 +39,93 @@ pub(crate) struct BreakRegion {
     pub end: usize,
     /// How many bytes it has.
     size: usize,
-    /// How often it has called `brk`.
-    pub calls: usize,
+    pub brk_calls: usize,
     trim_threshold: usize,
     /// How much was free at the top each time that the break has moved down, since it last moved up.
     trimmed: usize,
-    /// How often the break might have moved down since it last did.
+    /// How often the break might have moved down since it last moved.
     waited: usize,
 }
 
 impl BreakRegion {
     /// A region that has no memory yet.
     pub const fn new() -> Self {
-        BreakRegion { end: 0, size: 0, calls: 0, trim_threshold: TRIM_THRESHOLD.start, trimmed: 0, waited: 0 }
+        BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_THRESHOLD.start, trimmed: 0, waited: 0 }
     }
 
     fn look_up(&mut self) -> Option<usize> {
-        self.calls += 1;
+        self.brk_calls += 1;
         Some(current_break().ok()?.expose_provenance())
     }
 
-    /// Moves the break up to `end` at the least, or, where others have moved it, by `anew` bytes. Returns the new
-    /// memory.
+    /// Moves the break up to `end` at least, or, where others have moved it, by `anew` bytes. Returns the new memory.
     ///
     /// `None` if the kernel refuses. Then nothing has changed.
     pub fn grow(&mut self, end: usize, anew: usize) -> Option<Range<usize>> {
-        let _guard = BREAK.lock();
-        let start = self.look_up()?;
-        let bytes = if start == self.end { end - self.end } else { anew };
-        let grain = if self.size + bytes < HUGE_FROM { GRAIN } else { HUGE_PAGE };
-        let reserve = self.trimmed.max(self.size / 2).min(MAX_RESERVE);
-        for (bytes, grain) in [(bytes.max(reserve), grain), (bytes, GRAIN)] {
-            let end = start.checked_add(bytes)?.checked_next_multiple_of(grain)?;
-            self.calls += 1;
-            // SAFETY: the break moves up, so no memory is taken away.
-            if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
-                if grain == HUGE_PAGE {
-                    // The kernel shall map this memory by the huge page, where a whole one fits. The call starts 4 KiB
-                    // below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge pages would have
-                    // up to 512 MiB. It is only advice: if it is refused, that changes nothing.
-                    let from = start.next_multiple_of(GRAIN) - 4096;
-                    // SAFETY: the call doesn't change what is in the memory.
-                    let _ = unsafe { syscall!(Sysno::madvise, from, end - from, MADV_HUGEPAGE) };
+        BREAK.locked(|()| {
+            let start = self.look_up()?;
+            let bytes = if start == self.end { end - self.end } else { anew };
+            let granularity = if self.size + bytes < HUGE_FROM { PAGE_GRANULARITY } else { HUGE_PAGE };
+            let reserve = self.trimmed.max(self.size / 2).min(MAX_RESERVE);
+            for (bytes, granularity) in [(bytes.max(reserve), granularity), (bytes, PAGE_GRANULARITY)] {
+                let end = start.checked_add(bytes)?.checked_next_multiple_of(granularity)?;
+                self.brk_calls += 1;
+                // SAFETY: the break moves up, so no memory is taken away.
+                if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
+                    self.trim_threshold = self.trim_threshold.max((2 * self.trimmed).min(TRIM_THRESHOLD.end));
+                    (self.trimmed, self.waited) = (0, 0);
+                    self.size += end - start;
+                    self.end = end;
+                    return Some(start..end);
                 }
-                self.trim_threshold = self.trim_threshold.max((2 * self.trimmed).min(TRIM_THRESHOLD.end));
-                self.trimmed = 0;
-                self.size += end - start;
-                self.end = end;
-                return Some(start..end);
             }
-        }
-        None
+            None
+        })
     }
 
-    /// Moves the break down if so many bytes from `top` on have been used and are free, that it is worth it; and if
-    /// nobody else has memory above it. It may be that they have it for ever, and asking takes a system call: so after
-    /// a refusal it is tried at the second time, the fourth, the eighth and so on.
+    /// Asks the kernel for huge pages where they start between `start` and `end`. It is only advice: if the kernel
+    /// refuses, that changes nothing.
+    pub fn advise_huge_pages(&self, start: usize, end: usize) {
+        let start = start.next_multiple_of(HUGE_PAGE);
+        let end = end.next_multiple_of(HUGE_PAGE).min(self.end);
+        if self.size >= HUGE_FROM && start < end && !cfg!(miri) {
+            // The call starts 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge
+            // pages would have up to 512 MiB.
+            // SAFETY: the call doesn't change what is in the memory.
+            let _ = unsafe { syscall!(Sysno::madvise, start - 4096, end - start + 4096, MADV_HUGEPAGE) };
+        }
+    }
+
+    /// Moves the break down if that is worth it, and if nobody else has memory above it. It may be that they have it
+    /// for ever, and asking takes a system call: so after a refusal it is tried at the second time, the fourth, the
+    /// eighth and so on.
     ///
     /// # Safety
     ///
-    /// The memory from `top` up to the end is this region's. From [`GRAIN`] bytes above `top` on, it isn't used again.
+    /// The memory from `top` up to the end is this region's, and `used` bytes of it have been used. From
+    /// [`PAGE_GRANULARITY`] bytes above `top` on, it isn't used again.
     #[inline]
     pub unsafe fn trim(&mut self, top: usize, used: usize) {
         if used < self.trim_threshold + self.size / 4 {
             return;
         }
         self.waited += 1;
-        let _guard = BREAK.lock();
-        if !self.waited.is_power_of_two() || self.look_up() != Some(self.end) {
+        if !self.waited.is_power_of_two() {
             return;
         }
-        let end = (top + GRAIN).next_multiple_of(GRAIN);
-        self.calls += 1;
-        // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is the region's end.
-        if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
-            self.trimmed += self.end - top;
-            self.waited = 0;
-            self.size -= self.end - end;
-            self.end = end;
-        }
+        BREAK.locked(|()| {
+            if self.look_up() != Some(self.end) {
+                return;
+            }
+            let end = (top + PAGE_GRANULARITY).next_multiple_of(PAGE_GRANULARITY);
+            self.brk_calls += 1;
+            // SAFETY: the caller doesn't use it, and nobody else has any above it, since the break is the region's end.
+            if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
+                self.trimmed += self.end - top;
+                self.waited = 0;
+                self.size -= self.end - end;
+                self.end = end;
+            }
+        });
     }
 }

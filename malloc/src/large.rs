@@ -1,4 +1,4 @@
-//! Large blocks: cut out of the [`BreakRegion`], in constant time.
+//! Large blocks: parts of the [`BreakRegion`], which are found in constant time.
 //!
 //! ```text
 //!    the region: | header | block | header | free      size | header | block | header | block | top (free)    |end|
@@ -7,19 +7,19 @@
 //! - Each block has a header, the word before it: its size together with the header, and in the lowest bits, which a
 //!   size doesn't need, whether the block is free and whether the one before it is.
 //! - A free block has its size in its last word too (the *boundary tag*). So a block that is freed finds both of its
-//!   neighbours, and joins those that are free.
+//!   neighbours, and coalesces with those that are free. A block that is larger than it has to be is split.
 //! - Free blocks of similar sizes form a list, a *bin*. There are two bins for each power of two, and a bit for each
 //!   that says whether it is empty, as in the allocator TLSF.
 //! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
 //! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
 
-use crate::break_region::{BreakRegion, GRAIN};
+use crate::break_region::{BreakRegion, PAGE_GRANULARITY};
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
-use core::ptr::{NonNull, null_mut, with_exposed_provenance_mut};
+use core::ptr::{null_mut, with_exposed_provenance_mut};
 
 /// The size of a header, in bytes.
-const WORD: usize = size_of::<usize>();
+pub(crate) const WORD: usize = size_of::<usize>();
 
 /// Sizes and alignments of blocks are multiples of this.
 const UNIT: usize = 2 * WORD;
@@ -56,15 +56,11 @@ impl Large {
         Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0 }
     }
 
-    /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel
-    /// has mapped them.
-    pub fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
+    /// Returns the address of a block, and how many bytes at its start may have been written to. The others are zero, as
+    /// the kernel has given them.
+    pub fn allocate(&mut self, layout: Layout) -> Option<(usize, usize)> {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
-        let end = position(self.top, align) + size;
-        let free = (self.find(size, align, TRIES))
-            .or_else(|| (end <= self.limit || self.grow(end, size + align)).then_some(self.top))
-            // If the kernel has none left, it is worth a search of any length.
-            .or_else(|| self.find(size, align, usize::MAX))?;
+        let free = self.find_or_grow(size, align)?;
         let start = position(free, align);
         let used = self.zeroed_from.saturating_sub(start + WORD).min(layout.size());
         // SAFETY: there is room. From the first free byte to the end, this memory is not in use.
@@ -75,9 +71,23 @@ impl Large {
             if start > free {
                 self.release(free, start);
             }
-            self.cut(start, size);
-            Some((NonNull::new_unchecked(with_exposed_provenance_mut(start + WORD)), used))
+            self.split(start, size);
+            Some((start + WORD, used))
         }
+    }
+
+    /// Returns where free memory starts that has room for a block of this size and alignment: a free block if there is
+    /// one, and else the top.
+    fn find_or_grow(&mut self, size: usize, align: usize) -> Option<usize> {
+        if let Some(free) = self.find(size, align, TRIES) {
+            return Some(free);
+        }
+        let end = position(self.top, align) + size;
+        if end <= self.limit || self.grow(end, size + align) {
+            return Some(self.top);
+        }
+        // The kernel has none left, so it is worth a search of any length.
+        self.find(size, align, usize::MAX)
     }
 
     /// Takes a block back.
@@ -108,28 +118,43 @@ impl Large {
     /// The block is from here.
     pub unsafe fn resize(&mut self, block: usize, new_size: usize) -> bool {
         let (start, size) = (block - WORD, size_of_block(new_size));
-        // SAFETY: blocks have headers, and what lies behind this block is the top, or a block too.
+        // SAFETY: blocks have headers, and what comes after this block is the top, or a block too.
         unsafe {
             let end = start + size_at(start);
-            if start + size > end {
-                if end == self.top {
-                    if start + size > self.limit && !self.grow(start + size, size) || end != self.top {
-                        return false;
-                    }
-                    self.top = self.limit;
-                    *word(start) += self.limit - end;
-                } else if *word(end) & FREE != 0 && end + size_at(end) >= start + size {
-                    *word(start) += self.remove(end) - end;
-                } else {
+            if start + size <= end {
+                // It becomes smaller.
+            } else if end == self.top {
+                let has_room = start + size <= self.limit || self.grow(start + size, size);
+                // If others have moved the break, the heap has grown elsewhere.
+                if !has_room || end != self.top {
                     return false;
                 }
+                self.top = self.limit;
+                *word(start) += self.limit - end;
+                // A block that grows is being filled.
+                self.region.advise_huge_pages(end, start + size);
+            } else if *word(end) & FREE != 0 && end + size_at(end) >= start + size {
+                *word(start) += self.remove(end) - end;
+            } else {
+                return false;
             }
-            self.cut(start, size);
+            self.split(start, size);
         }
         true
     }
 
-    /// Returns what is wrong with freeing this block with this layout, if that can be seen.
+    /// Returns how many bytes are free right before a block.
+    ///
+    /// # Safety
+    ///
+    /// The block is from here.
+    pub unsafe fn free_before(&self, block: usize) -> usize {
+        let start = block - WORD;
+        // SAFETY: the block has a header, and a free one before it has its size in the last word.
+        unsafe { if *word(start) & PREVIOUS_IS_FREE != 0 { *word(start - WORD) } else { 0 } }
+    }
+
+    /// Checks that the block may be freed with this layout, as far as that can be seen.
     pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
         let (start, size) = (block.wrapping_sub(WORD), size_of_block(layout.size()));
         if !self.contains(start) {
@@ -179,7 +204,7 @@ impl Large {
         None
     }
 
-    /// Moves the break up, so that the top ends at `end` at the least; or if others have moved it, starts a new top
+    /// Moves the break up, so that the top ends at `end` at least; or if others have moved it, starts a new top
     /// with room for `anew` bytes. Returns whether that could be done.
     fn grow(&mut self, end: usize, anew: usize) -> bool {
         let Some(new) = self.region.grow(end + WORD, anew + 2 * MIN) else { return false };
@@ -187,12 +212,12 @@ impl Large {
             let (top, limit) = (self.top, self.limit);
             self.top = new.start.next_multiple_of(UNIT) + WORD;
             // The first page may have been somebody else's, up to its middle.
-            self.zeroed_from = new.start.next_multiple_of(GRAIN);
+            self.zeroed_from = new.start.next_multiple_of(PAGE_GRANULARITY);
             if self.start == 0 {
                 self.start = self.top;
             } else {
                 // SAFETY: the limit is the last word of what the region had before. What is below it and was the top
-                // lies behind a block in use.
+                // lies after a block in use.
                 unsafe {
                     *word(limit) = 0;
                     if top < limit {
@@ -209,8 +234,8 @@ impl Large {
     ///
     /// # Safety
     ///
-    /// The block is at least so large, and what is cut off isn't used.
-    unsafe fn cut(&mut self, start: usize, size: usize) {
+    /// The block is at least so large, and what is split off isn't used.
+    unsafe fn split(&mut self, start: usize, size: usize) {
         // SAFETY: the block has a header.
         unsafe {
             let rest = size_at(start) - size;
@@ -222,12 +247,12 @@ impl Large {
         }
     }
 
-    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It joins what is
-    /// free behind it.
+    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It coalesces with
+    /// what is free after it.
     ///
     /// # Safety
     ///
-    /// It is nobody's, and lies behind a block in use, and before the top or another block.
+    /// It is nobody's, and lies after a block in use, and before the top or another block.
     unsafe fn release(&mut self, start: usize, mut end: usize) {
         // SAFETY: from the top on, all is free. Any other block has a header, and has room for what is written here.
         unsafe {
@@ -254,9 +279,9 @@ impl Large {
     ///
     /// # Safety
     ///
-    /// It is in one.
+    /// The block is in a bin.
     unsafe fn remove(&mut self, start: usize) -> usize {
-        // SAFETY: it is a free block.
+        // SAFETY: a free block has a header, and links to the others in its bin.
         unsafe {
             let end = start + size_at(start);
             let bin = bin_of(end - start);
@@ -270,7 +295,7 @@ impl Large {
     }
 }
 
-/// Returns a word of the heap: the header of the block that starts there, or the last word of a free one.
+/// Returns a pointer to a word of the heap.
 fn word(address: usize) -> *mut usize {
     with_exposed_provenance_mut(address)
 }
@@ -281,7 +306,7 @@ fn word(address: usize) -> *mut usize {
 ///
 /// A block starts there.
 unsafe fn size_at(start: usize) -> usize {
-    // SAFETY: as the caller says.
+    // SAFETY: a block starts with its header.
     unsafe { *word(start) & !(UNIT - 1) }
 }
 

@@ -18,28 +18,21 @@ mod list;
 mod lock;
 mod small;
 
-pub use lock::NoLock;
-
 use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
-use core::ptr::null_mut;
+use core::ptr::{null_mut, with_exposed_provenance_mut};
 use lock::Lock;
 use small::{Small, class_of};
-use spinning_top::RawSpinlock;
-use spinning_top::lock_api::RawMutex;
 
 /// A global allocator on the program break.
 ///
 /// # Threads
 ///
-/// Threads may share a heap: `L` is the lock that they wait at. By default that is a spin lock, since `core` has no
-/// other. When the kernel stops the thread that holds it, those that want it spin until that thread runs again. A
-/// thread with a real-time priority that spins on the same processor can keep it from running, for ever. A program with
-/// such threads brings a lock that lets the kernel know who waits, as any type that implements `RawMutex` of the
-/// package `lock_api` 0.4. A program with one thread can do [without a lock](Heap::without_lock).
+/// Threads may share a heap. They wait at one lock, in the kernel, which lets other threads run meanwhile. A thread with
+/// a high priority can wait for one with a low priority, and no longer than that takes to run for a moment: but the
+/// kernel doesn't know whom it waits for, and may let others run before.
 ///
-/// With any lock, the heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the
-/// thread that holds the lock may be the one that was interrupted, or one that the child doesn't have.
+/// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the thread that holds
+/// the lock may be the one that was interrupted, or one that the child doesn't have.
 ///
 /// # Others on the break
 ///
@@ -58,59 +51,31 @@ use spinning_top::lock_api::RawMutex;
 /// In a debug build, a program panics and ends if it frees or resizes what isn't a block in use with that layout: an
 /// address inside a block, one that is free already, or one of another size. That takes constant time. It isn't seen
 /// if the memory has been handed out again, or if the bytes there happen to look like such a block.
-pub struct Heap<L = RawSpinlock> {
-    lock: L,
-    small: UnsafeCell<Small>,
-}
+pub struct Heap(Lock<Small>);
 
-// SAFETY: the parts are used with the lock held; and without a lock, by one thread at a time, as `without_lock`
-// demands. Their memory belongs to whoever has them.
-unsafe impl<L: Lock + Sync> Sync for Heap<L> {}
-// SAFETY: likewise.
-unsafe impl<L: Lock + Send> Send for Heap<L> {}
-
-impl<L: RawMutex> Heap<L> {
+impl Heap {
     /// A heap without memory. It asks for some when it is used.
     pub const fn new() -> Self {
-        Heap { lock: L::INIT, small: UnsafeCell::new(Small::new()) }
+        Heap(Lock::new(Small::new()))
     }
-}
 
-impl Heap<NoLock> {
-    /// A heap without a lock, for a program with one thread. A freestanding program has one unless it makes others
-    /// itself.
-    ///
-    /// # Safety
-    ///
-    /// The heap is never used by two threads at the same time, nor by a signal handler that interrupts it.
-    pub const unsafe fn without_lock() -> Self {
-        Heap { lock: NoLock(()), small: UnsafeCell::new(Small::new()) }
-    }
-}
-
-impl<L: Lock> Heap<L> {
     /// How often this heap has called `brk` so far.
-    pub fn calls(&self) -> usize {
-        self.locked(|small| small.large.region.calls)
-    }
-
-    fn locked<T>(&self, action: impl FnOnce(&mut Small) -> T) -> T {
-        // SAFETY: nobody else uses the parts at the same time.
-        self.lock.locked(|| action(unsafe { &mut *self.small.get() }))
+    pub fn brk_calls(&self) -> usize {
+        self.0.locked(|small| small.large.region.brk_calls)
     }
 
     /// In a debug build, ends the program if this is no block. The lock isn't held any more then, since a panic may
     /// allocate. As a function for C it can't unwind, which an allocator may not do.
     extern "C" fn check(&self, block: *mut u8, layout: &Layout) {
         if cfg!(debug_assertions)
-            && let Err(what) = self.locked(|small| small.check(block.addr(), *layout))
+            && let Err(what) = self.0.locked(|small| small.check(block.addr(), *layout))
         {
             panic!("{block:p} is not a block of {} bytes: {what}", layout.size());
         }
     }
 }
 
-impl<L: RawMutex> Default for Heap<L> {
+impl Default for Heap {
     fn default() -> Self {
         Self::new()
     }
@@ -118,40 +83,48 @@ impl<L: RawMutex> Default for Heap<L> {
 
 // SAFETY: the blocks of each part are apart from each other, and the region's memory is nobody else's. The layout and
 // the address say which part a block is from.
-unsafe impl<L: Lock> GlobalAlloc for Heap<L> {
+unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.locked(|small| small.allocate(layout)).map_or(null_mut(), |(block, _)| block.as_ptr())
+        self.0
+            .locked(|small| small.allocate(layout))
+            .map_or(null_mut(), |(block, _)| with_exposed_provenance_mut(block))
     }
 
-    /// In a large block, memory that the kernel has just mapped is zeroed already, and not written again.
+    /// In a large block, memory that the kernel has just given is zeroed already, and not written again.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let Some((block, used)) = self.locked(|small| small.allocate(layout)) else { return null_mut() };
+        let Some((block, written)) = self.0.locked(|small| small.allocate(layout)) else { return null_mut() };
+        let block = with_exposed_provenance_mut::<u8>(block);
         // SAFETY: this is in the new block.
-        unsafe { block.write_bytes(0, used) };
-        block.as_ptr()
+        unsafe { block.write_bytes(0, written) };
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         self.check(block, &layout);
         let block = block.expose_provenance();
         // SAFETY: the caller has it from here, with this layout.
-        self.locked(|small| unsafe { small.deallocate(block, layout) });
+        self.0.locked(|small| unsafe { small.deallocate(block, layout) });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         self.check(block, &layout);
         // SAFETY: the caller sees to it that the size is right for a layout.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let (old, new) = (class_of(layout), class_of(new_layout));
-        // SAFETY: the caller has the block from here.
-        let resize = || self.locked(|small| unsafe { small.large.resize(block.expose_provenance(), new_size) });
-        if old == new && (old.is_some() || resize()) {
+        let stays = match (class_of(layout), class_of(new_layout)) {
+            // SAFETY: the caller has the large block from here.
+            (None, None) => self.0.locked(|small| unsafe { small.large.resize(block.expose_provenance(), new_size) }),
+            (old, new) => old == new,
+        };
+        if stays {
             return block;
         }
         // SAFETY: the new block is apart from the old one, and what is copied is in both.
         unsafe {
             let new = self.alloc(new_layout);
             if !new.is_null() {
+                if new_size > layout.size() {
+                    self.0.locked(|small| small.large.region.advise_huge_pages(new.addr(), new.addr() + new_size));
+                }
                 new.copy_from_nonoverlapping(block, layout.size().min(new_size));
                 self.dealloc(block, layout);
             }

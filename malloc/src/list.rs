@@ -8,14 +8,18 @@ pub(crate) struct Node {
     previous: *mut Node,
 }
 
+impl Node {
+    pub const NEW: Node = Node { next: null_mut(), previous: null_mut() };
+}
+
 /// Puts a node first in a list.
 ///
 /// # Safety
 ///
-/// It is writable memory that nothing else uses until it is removed.
+/// The node is writable memory that nothing else uses until it is removed.
 #[inline]
 pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
-    // SAFETY: as the caller says, and what is in the list was pushed.
+    // SAFETY: this node can be written to, and so can the one that was first, since it was pushed.
     unsafe {
         node.write(Node { next: *list, previous: null_mut() });
         if let Some(next) = (*list).as_mut() {
@@ -29,10 +33,10 @@ pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
 ///
 /// # Safety
 ///
-/// It is in this list.
+/// The node is in this list.
 #[inline]
 pub(crate) unsafe fn remove(list: &mut *mut Node, node: *mut Node) {
-    // SAFETY: what is in the list was pushed.
+    // SAFETY: this node and its neighbours are in the list. So they were pushed, and can be written to.
     unsafe {
         let Node { next, previous } = node.read();
         if let Some(next) = next.as_mut() {

@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
     let start = current_break()?.addr();
     let (mut last, mut last_calls) = (start, 0);
     let mut print = |what: &str| {
-        let (program_break, calls) = (current_break()?.addr(), HEAP.calls());
+        let (program_break, calls) = (current_break()?.addr(), HEAP.brk_calls());
         let moved = program_break.wrapping_sub(last) as isize;
         // A failure to write stays in `out`.
         let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - last_calls);

@@ -1,14 +1,14 @@
-//! Small blocks: cut out of runs, each of which has blocks of one size.
+//! Small blocks: parts of runs, each of which has blocks of one size.
 //!
-//! Most of what a program allocates is small. So sizes of up to [`MAX`] bytes are rounded up to one of [`SIZES`], and
-//! blocks of one size lie side by side in a run, 64 KiB at a multiple of 64 KiB:
+//! Most of what a program allocates is small: up to [`MAX`] bytes. Such a size is rounded up to that of a class, and the
+//! blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
 //!
 //! ```text
-//!  multiple of 64 KiB                                                           64 KiB on
+//!  multiple of 16 KiB                                                           16 KiB on
 //!  |                                                                                    |
 //!  | header     | block | block | block | block | block | never used yet            |word|
 //!  |            |   3   |   4   |   5   |   6   |   7   |                           |    |
-//!    size = 16      |       ^       |       ^       |   ^
+//!    class = 2      |       ^       |       ^       |   ^
 //!    used = 3     in use    |    in use     |    in use |
 //!    free ----------------------------------+           unused
 //!                           +---------------+
@@ -16,54 +16,71 @@
 //!
 //! - Block number n starts n times its size from the start of the run. The blocks that the header covers don't exist,
 //!   and the last word is the header of what follows in the large heap.
-//! - A block has no header. The start of its run, and so the header, is its address rounded down to 64 KiB.
+//! - A block has no header. The start of its run, and so the header, is its address rounded down to 16 KiB.
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
-//!   never been used, so the kernel needn't have mapped it.
-//! - The runs of one size that have room form a list too. A run without a block in use goes back to the large heap.
-//! - Where there is no room for another run, a small block is one of the large heap's (or of a run of larger blocks).
-//!   The address tells: sizes are multiples of twice the alignment, and so are the addresses of blocks in runs, but
-//!   those of blocks elsewhere are not.
+//!   never been used, so it needn't be in memory.
+//! - The runs of a class that have room form a list too. A run without a block in use goes back to the large heap. The
+//!   last such run is kept until a run or a large block is made or freed, unless there is free memory below it.
+//! - Blocks of up to 64 KiB that are aligned to a page are in runs too, of at least 32 blocks. A header before each
+//!   would take another page.
+//! - Where there is no room for another run, a small block is one in a run of larger blocks.
 
-use crate::large::Large;
+use crate::large::{Large, WORD};
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
 use core::mem::replace;
-use core::ptr::{NonNull, null_mut, with_exposed_provenance_mut};
+use core::ptr::{null_mut, with_exposed_provenance_mut};
 
-/// The sizes of blocks, in bytes: multiples of 16 up to 128, then four to each doubling. So above 64 bytes, rounding up
-/// adds less than a quarter. A multiple of a power of two is rounded up to a multiple of that.
-const SIZES: [u32; 20] =
-    [16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, MAX as u32];
-
-/// The largest small size, in bytes.
+/// The largest size of a small block, in bytes.
 const MAX: usize = 1024;
 
-/// The size of a run, and its alignment, in bytes.
-const RUN: usize = 64 << 10;
+/// The size of a page on most machines, and of the largest block in a run that is aligned to a page, in bytes.
+const PAGE: usize = 4096;
+const MAX_ALIGNED: usize = 64 << 10;
 
-/// Returns which small blocks a layout is for: the place of their size in [`SIZES`], and their least alignment. That
-/// bit is set in the address of a block that is in no run. `None` if they aren't small.
+/// The size of a run of small blocks, in bytes.
+const RUN: usize = 16 << 10;
+
+/// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 16 to 64, and
+/// then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
+const CLASSES: usize = 48;
+const SMALL_CLASSES: usize = 24;
+
+/// Returns the class of blocks for a layout. Its size is a multiple of the alignment. `None` if they are in no run.
 #[inline]
-pub(crate) fn class_of(layout: Layout) -> Option<(usize, usize)> {
+pub(crate) fn class_of(layout: Layout) -> Option<usize> {
     let align = layout.align().max(8);
-    // How many units of 16 bytes it takes beside the first, when the size is rounded up to a multiple of twice the
-    // alignment. That doesn't overflow, as `Layout` guarantees.
-    let units = (((layout.size() + 2 * align - 1) & !(2 * align - 1)) - 1) / 16;
-    // From the ninth size on, by the power of two and the two bits below its own.
-    let power = units.max(8).ilog2() as usize;
-    let size = if units < 8 { units } else { 4 * power + (units >> (power - 2)) - 8 };
-    (units < MAX / 16).then_some((size, align))
+    let max = if align < PAGE { MAX } else { MAX_ALIGNED };
+    // This doesn't overflow, as `Layout` guarantees.
+    let size = (layout.size().max(16) + align - 1) & !(align - 1);
+    // How many units of 8 bytes it takes beside the first. The class is their highest three bits, and 4 more for each
+    // bit below these.
+    let units = (size - 1) / 8;
+    let shift = units.ilog2().saturating_sub(2) as usize;
+    (size <= max).then_some((units >> shift) + 4 * shift)
 }
 
-/// Returns the layout of the large block that a small one in no run lies in, `align` bytes from the start.
-fn around((size, align): (usize, usize)) -> Layout {
-    // SAFETY: the alignment is a power of two, and both are small.
-    unsafe { Layout::from_size_align_unchecked(SIZES[size] as usize + align, 2 * align) }
+/// Returns the size of the blocks of a class.
+fn size_of_class(class: usize) -> usize {
+    let shift = (class / 4).saturating_sub(1);
+    8 * ((class - 4 * shift + 1) << shift)
+}
+
+/// Returns the size and the alignment of the runs of a class.
+#[inline]
+fn size_of_run(class: usize) -> usize {
+    if class < SMALL_CLASSES { RUN } else { (32 * size_of_class(class)).next_power_of_two() }
+}
+
+/// Returns the run that a block of this class is in.
+#[inline]
+fn run_of(block: usize, class: usize) -> *mut Run {
+    with_exposed_provenance_mut(block & !(size_of_run(class) - 1))
 }
 
 /// A free block.
-struct Free {
-    next: *mut Free,
+struct FreeBlock {
+    next: *mut FreeBlock,
     /// The complement of this block's address, as long as it is free. (For [`Small::check`].)
     this: usize,
 }
@@ -74,15 +91,14 @@ struct Run {
     /// Links to the other runs in the list, if this is in it: if it has room.
     links: Node,
     /// The first free block.
-    free: *mut Free,
+    free: *mut FreeBlock,
     /// Where the part that has never been used starts, in bytes from the start of the run.
-    unused: u32,
+    unused: usize,
     /// How many blocks are in use, and how many can be.
-    used: u32,
-    capacity: u32,
-    /// The place of the blocks' size in [`SIZES`].
-    size: u32,
-    /// The address of the run itself: what has this at a multiple of 64 KiB is a run. (For [`Small::check`].)
+    used: usize,
+    capacity: usize,
+    class: usize,
+    /// The address of the run itself: what has this at its own address is a run. (For [`Small::check`].)
     this: usize,
 }
 
@@ -90,137 +106,143 @@ struct Run {
 pub(crate) struct Small {
     /// Where the runs are from.
     pub large: Large,
-    /// For each of [`SIZES`], the runs that have room.
-    runs: [*mut Node; SIZES.len()],
+    /// For each class, the runs that have room.
+    runs: [*mut Node; CLASSES],
+    /// The run that is kept, or null. It may have a block in use again.
+    kept: *mut Run,
     /// Whether a block of a run has ever been handed out as a smaller one.
     has_lent: bool,
 }
 
+// SAFETY: the memory that the pointers lead to belongs to whoever has this.
+unsafe impl Send for Small {}
+
 impl Small {
     /// A heap without runs.
     pub const fn new() -> Self {
-        Small { large: Large::new(), runs: [null_mut(); SIZES.len()], has_lent: false }
+        Small { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut(), has_lent: false }
     }
 
-    /// Returns a block, and how many bytes at its start may have been written to.
+    /// Returns the address of a block, and how many bytes at its start may have been written to.
     #[inline]
-    pub fn allocate(&mut self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
-        let Some((mut size, align)) = class_of(layout) else { return self.large.allocate(layout) };
-        if self.runs[size].is_null() && self.add_run(size).is_none() {
-            // A larger block does too, if it is aligned well enough.
-            let mut larger = (size..SIZES.len()).filter(|&larger| SIZES[larger].is_multiple_of(2 * align as u32));
-            let Some(larger) = larger.find(|&larger| !self.runs[larger].is_null()) else {
-                let (block, _) = self.large.allocate(around((size, align)))?;
-                // SAFETY: this is in the block.
-                return Some((unsafe { block.byte_add(align) }, layout.size()));
-            };
-            (size, self.has_lent) = (larger, true);
+    pub fn allocate(&mut self, layout: Layout) -> Option<(usize, usize)> {
+        let Some(mut class) = class_of(layout) else { return self.large().allocate(layout) };
+        if self.runs[class].is_null() && self.add_run(class).is_none() {
+            // A block whose size is a multiple of this one's does too.
+            let mut larger = (class..SMALL_CLASSES).filter(|&larger| !self.runs[larger].is_null());
+            class = larger.find(|&larger| size_of_class(larger).is_multiple_of(size_of_class(class)))?;
+            self.has_lent = true;
         }
-        let run = self.runs[size].cast::<Run>();
+        Some((self.take(class), layout.size()))
+    }
+
+    /// Returns a block of a class that has a run with room.
+    #[inline]
+    fn take(&mut self, class: usize) -> usize {
+        let run = self.runs[class].cast::<Run>();
         // SAFETY: the runs in the lists have room: so if no block is free, one more fits above the others.
         unsafe {
             let mut block = (*run).free;
             if block.is_null() {
-                block = run.byte_add((*run).unused as usize).cast();
-                (*run).unused += SIZES[size];
+                block = run.byte_add((*run).unused).cast();
+                (*run).unused += size_of_class(class);
             } else {
                 (*run).free = (*block).next;
             }
             (*block).this = 0;
             (*run).used += 1;
             if (*run).used == (*run).capacity {
-                remove(&mut self.runs[size], run.cast());
+                remove(&mut self.runs[class], run.cast());
             }
-            Some((NonNull::new_unchecked(block.cast()), layout.size()))
+            block.addr()
         }
     }
 
     /// Adds a run, if there is room for one.
     #[cold]
-    fn add_run(&mut self, size: usize) -> Option<()> {
-        let layout = Layout::from_size_align(RUN - size_of::<usize>(), RUN).ok()?;
-        let run = self.large.allocate(layout)?.0.as_ptr().cast::<Run>();
-        let unused = (size_of::<Run>() as u32).next_multiple_of(SIZES[size]);
-        // SAFETY: it is new, and large enough for a header.
+    fn add_run(&mut self, class: usize) -> Option<()> {
+        let size = size_of_run(class);
+        let (start, written) = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?;
+        if written == 0 && class < SMALL_CLASSES {
+            // Runs lie side by side. So what comes after a new one is for the next ones.
+            self.large.region.advise_huge_pages(start, start + size);
+        }
+        let unused = size_of::<Run>().next_multiple_of(size_of_class(class));
+        let capacity = (size - WORD - unused) / size_of_class(class);
+        let run = with_exposed_provenance_mut::<Run>(start);
+        // SAFETY: the run is new, and large enough for a header.
         unsafe {
-            (*run).free = null_mut();
-            (*run).unused = unused;
-            (*run).used = 0;
-            (*run).capacity = (RUN as u32 - size_of::<usize>() as u32 - unused) / SIZES[size];
-            (*run).size = size as u32;
-            (*run).this = run.addr();
-            push(&mut self.runs[size], run.cast());
+            *run = Run { links: Node::NEW, free: null_mut(), unused, used: 0, capacity, class, this: start };
+            push(&mut self.runs[class], run.cast());
         }
         Some(())
     }
 
-    /// Takes a block back. A run without a block in use goes back to the large heap.
+    /// Takes a block back.
     ///
     /// # Safety
     ///
     /// The block is from here, with this layout, and isn't used again.
     #[inline]
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
-        if let Some((block, _)) = large_block(block, layout) {
-            // SAFETY: as the caller says.
-            return unsafe { self.large.deallocate(block) };
-        }
-        let (run, block) = (run_of(block), with_exposed_provenance_mut::<Free>(block));
-        // SAFETY: it is in a run.
+        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for what is written when it
+        // is free. A run is a block of the large heap.
         unsafe {
-            let runs = &mut self.runs[(*run).size as usize];
+            let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
+            let (run, block) = (run_of(block, class), with_exposed_provenance_mut::<FreeBlock>(block));
             if (*run).used == (*run).capacity {
-                push(runs, run.cast());
+                push(&mut self.runs[(*run).class], run.cast());
             }
-            *block = Free { next: replace(&mut (*run).free, block), this: !block.addr() };
+            *block = FreeBlock { next: replace(&mut (*run).free, block), this: !block.addr() };
             (*run).used -= 1;
             if (*run).used == 0 {
-                remove(runs, run.cast());
-                (*run).this = 0;
-                self.large.deallocate(run.addr());
+                if self.kept != run {
+                    self.large();
+                    self.kept = run;
+                }
+                if class >= SMALL_CLASSES || self.large.free_before(run.addr()) > RUN {
+                    self.large();
+                }
             }
         }
     }
 
-    /// Returns what is wrong with freeing this block, if that can be seen.
+    /// Gives the run that is kept back to the large heap, unless a block of it is in use again, and returns that heap.
+    #[inline]
+    fn large(&mut self) -> &mut Large {
+        let run = replace(&mut self.kept, null_mut());
+        // SAFETY: it is null or a run, and a run without a block in use isn't used again.
+        unsafe {
+            if !run.is_null() && (*run).used == 0 {
+                remove(&mut self.runs[(*run).class], run.cast());
+                (*run).this = 0;
+                self.large.deallocate(run.addr());
+            }
+        }
+        &mut self.large
+    }
+
+    /// Checks that the block may be freed with this layout, as far as that can be seen.
     pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
-        if let Some((block, layout)) = large_block(block, layout) {
-            return self.large.check(block, layout);
-        } else if !self.large.contains(block) {
+        let Some(class) = class_of(layout) else { return self.large.check(block, layout) };
+        let run = run_of(block, class);
+        if !self.large.contains(block) || !self.large.contains(run.addr()) {
             return Err("it is not in this heap");
         }
-        let run = run_of(block);
-        // SAFETY: it is read only if it is in this heap, and what has its own address there is a run.
+        // SAFETY: the run is read if it is in this heap, and what has its own address there is a run. So is the block.
         unsafe {
-            if !self.large.contains(run.addr()) || (*run).this != run.addr() {
-                return Err("it is in no run of small blocks");
+            let (class_of_run, offset) = ((*run).class, block - run.addr());
+            if (*run).this != run.addr() || class_of_run != class && !(self.has_lent && class_of_run > class) {
+                return Err("it is in no run of blocks of that size");
             }
-            let (size, offset) = ((*run).size as usize, (block - run.addr()) as u32);
-            let class = class_of(layout).map_or(0, |(size, _)| size);
-            if size != class && !(self.has_lent && size > class) {
-                Err("its run has blocks of another size")
-            } else if !(size_of::<Run>() as u32..(*run).unused).contains(&offset) || offset % SIZES[size] != 0 {
+            let is_start = offset >= size_of::<Run>() && offset.is_multiple_of(size_of_class(class_of_run));
+            if !is_start || offset >= (*run).unused {
                 Err("no block starts there")
-            } else if (*with_exposed_provenance_mut::<Free>(block)).this == !block {
+            } else if (*with_exposed_provenance_mut::<FreeBlock>(block)).this == !block {
                 Err("it is free already")
             } else {
                 Ok(())
             }
         }
     }
-}
-
-/// Returns the large block that this one is or lies in, unless it is in a run, and the layout of that.
-#[inline]
-fn large_block(block: usize, layout: Layout) -> Option<(usize, Layout)> {
-    match class_of(layout) {
-        None => Some((block, layout)),
-        Some((size, align)) if block & align != 0 => Some((block - align, around((size, align)))),
-        Some(_) => None,
-    }
-}
-
-/// Returns the run that a block is in.
-fn run_of(block: usize) -> *mut Run {
-    with_exposed_provenance_mut(block & !(RUN - 1))
 }

@@ -1,7 +1,7 @@
 //! The heap alone on the break: how often it moves the break, and how far, in cases that are hard for a heap.
 
 use program_break::{current_break, move_break};
-use program_break_malloc::{Heap, NoLock};
+use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cmp::max;
 use std::ops::Range;
@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 
 /// A heap. As long as it exists, no other test has one.
 struct Alone {
-    heap: Heap<NoLock>,
+    heap: Heap,
     start: usize,
     _turn: MutexGuard<'static, ()>,
 }
@@ -33,8 +33,7 @@ impl Alone {
     fn new() -> Alone {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: only the thread of this test has it.
-        Alone { heap: unsafe { Heap::without_lock() }, start: now(), _turn: turn }
+        Alone { heap: Heap::new(), start: now(), _turn: turn }
     }
 
     /// How many bytes the break has moved up.
@@ -99,7 +98,7 @@ fn the_same_blocks_over_and_over_take_few_calls() {
                 }
                 blocks.drain(..).for_each(|block| heap.free(block, bytes(size)));
             }
-            let calls = heap.heap.calls();
+            let calls = heap.heap.brk_calls();
             assert!(calls <= 40, "{calls} calls for {count} blocks of {size} bytes above {below}");
         }
     }
@@ -186,11 +185,11 @@ fn frees_a_block_without_a_search() {
     untouched(blocks[6000], blocks[24_000], || free(3000..5000));
 }
 
-/// Many gaps are as large as a run, but have no room for one at a multiple of 64 KiB. A search for a run touches few.
+/// Many gaps are as large as a run, but have no room for one at a multiple of 16 KiB. A search for a run touches few.
 #[test]
 fn finds_room_for_a_run_without_a_long_search() {
     let heap = Alone::new();
-    let (aligned, gap) = (Layout::from_size_align(2000, 64 * KIB).expect("valid"), bytes(100_000));
+    let (aligned, gap) = (Layout::from_size_align(66_000, 16 * KIB).expect("valid"), bytes(25_000));
     let gaps = (0..200).map(|_| (heap.alloc(aligned), heap.alloc(gap), heap.alloc(bytes(20_000))).1);
     let gaps: Vec<_> = gaps.collect();
     // The last ones that are freed are the first that are tried.
@@ -217,7 +216,7 @@ fn gives_memory_back_when_others_above_have_gone() {
         heap.free(block, bytes(2000));
     };
     (0..100_000).for_each(|_| again());
-    assert!(heap.heap.calls() <= 40);
+    assert!(heap.heap.brk_calls() <= 40);
     // SAFETY: the break moves down to where it was, and nothing above is used.
     unsafe { move_break(others.start.cast_mut()) }.expect("down");
     (0..100_000).for_each(|_| again());

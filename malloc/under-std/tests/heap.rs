@@ -53,30 +53,33 @@ fn a_debug_build_knows_what_is_no_block() {
     // is wrong, and it ends the program.
     unsafe {
         let many: Vec<_> = (0..29_000).map(|_| alloc(small)).collect();
-        let [one, freed, first, joined, other, top] =
-            [small, small, large, large, large, large].map(|layout| alloc_zeroed(layout));
+        // In the lower half of its run, so what comes after it there has never been used.
+        let one = std::iter::repeat_with(|| alloc_zeroed(small)).find(|one| one.addr() & 0x3fff < 0x2000).unwrap();
+        let [freed, first, coalesced, other, top] =
+            [small, large, large, large, large].map(|layout| alloc_zeroed(layout));
         many.iter().for_each(|block| dealloc(*block, small));
         // Its bytes may be like those of a free block, but for the mark.
         one.cast::<[*mut u8; 2]>().write([one, one]);
-        for (block, layout) in [(freed, small), (first, large), (joined, large), (top, large)] {
+        for (block, layout) in [(freed, small), (first, large), (coalesced, large), (top, large)] {
             dealloc(block, layout);
         }
         let mistakes = [
             (freed, small, "it is free already"),
             (first, large, "it is free already"),
-            (joined, large, "it is free already"),
+            (coalesced, large, "it is free already"),
             (top, large, "it is free already"),
             (one.wrapping_add(16), small, "no block starts there"),
             (other.wrapping_add(1), large, "no block starts there"),
             // The header of the run, and what has never been used in it.
-            (one.map_addr(|address| address & !0xffff), small, "no block starts there"),
+            (one.map_addr(|address| address & !0x3fff), small, "no block starts there"),
             (one.wrapping_add(480), small, "no block starts there"),
             (one.wrapping_add(1 << 40), small, "it is not in this heap"),
             (other.wrapping_add(1 << 40), large, "it is not in this heap"),
             // Its run has gone back, and is a part of a free block.
-            (many[2000], small, "it is in no run of small blocks"),
-            (other, small, "it is in no run of small blocks"),
-            (one, Layout::new::<[u64; 4]>(), "its run has blocks of another size"),
+            (many[2000], small, "it is in no run of blocks of that size"),
+            (other, large.align_to(2 << other.addr().trailing_zeros()).unwrap(), "no block starts there"),
+            (other, small, "it is in no run of blocks of that size"),
+            (one, Layout::new::<[u64; 4]>(), "it is in no run of blocks of that size"),
             (one, large, "no block of that size starts there"),
             (other.wrapping_add(1600), large, "no block of that size starts there"),
             (other, Layout::new::<[u64; 100_010]>(), "no block of that size starts there"),

@@ -83,6 +83,7 @@
 #[cfg(feature = "mem")]
 extern crate compiler_builtins as _;
 
+#[cfg_attr(miri, path = "arch/miri.rs")]
 mod arch;
 mod error;
 mod fail;

@@ -50,7 +50,7 @@ use small::{Small, class_of};
 ///
 /// In a debug build, a program panics and ends if it frees or resizes what isn't a block in use with that layout: an
 /// address inside a block, one that is free already, or one of another size. That takes constant time. It isn't seen
-/// if the memory has been handed out again, or if the bytes there happen to look like such a block.
+/// if the memory has been handed out again, or if the bytes before it happen to look like the header of such a block.
 pub struct Heap(Lock<Small>);
 
 impl Heap {

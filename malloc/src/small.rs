@@ -41,6 +41,9 @@ const MAX_ALIGNED: usize = 64 << 10;
 /// The size of a run of small blocks, in bytes.
 const RUN: usize = 16 << 10;
 
+/// How many blocks a run has at most, in a debug build.
+const MARKS: usize = if cfg!(debug_assertions) { RUN / 16 } else { 0 };
+
 /// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 16 to 64, and
 /// then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
 const CLASSES: usize = 48;
@@ -81,8 +84,6 @@ fn run_of(block: usize, class: usize) -> *mut Run {
 /// A free block.
 struct FreeBlock {
     next: *mut FreeBlock,
-    /// The complement of this block's address, as long as it is free. (For [`Small::check`].)
-    this: usize,
 }
 
 /// The header of a run.
@@ -100,6 +101,8 @@ struct Run {
     class: usize,
     /// The address of the run itself: what has this at its own address is a run. (For [`Small::check`].)
     this: usize,
+    /// In a debug build, which blocks are in use.
+    in_use: [bool; MARKS],
 }
 
 /// The heap for small blocks.
@@ -149,7 +152,7 @@ impl Small {
             } else {
                 (*run).free = (*block).next;
             }
-            (*block).this = 0;
+            mark(run, block.addr(), true);
             (*run).used += 1;
             if (*run).used == (*run).capacity {
                 remove(&mut self.runs[class], run.cast());
@@ -172,7 +175,8 @@ impl Small {
         let run = with_exposed_provenance_mut::<Run>(start);
         // SAFETY: the run is new, and large enough for a header.
         unsafe {
-            *run = Run { links: Node::NEW, free: null_mut(), unused, used: 0, capacity, class, this: start };
+            let (links, in_use) = (Node::NEW, [false; MARKS]);
+            *run = Run { links, free: null_mut(), unused, used: 0, capacity, class, this: start, in_use };
             push(&mut self.runs[class], run.cast());
         }
         Some(())
@@ -193,7 +197,8 @@ impl Small {
             if (*run).used == (*run).capacity {
                 push(&mut self.runs[(*run).class], run.cast());
             }
-            *block = FreeBlock { next: replace(&mut (*run).free, block), this: !block.addr() };
+            *block = FreeBlock { next: replace(&mut (*run).free, block) };
+            mark(run, block.addr(), false);
             (*run).used -= 1;
             if (*run).used == 0 {
                 if self.kept != run {
@@ -235,14 +240,26 @@ impl Small {
             if (*run).this != run.addr() || class_of_run != class && !(self.has_lent && class_of_run > class) {
                 return Err("it is in no run of blocks of that size");
             }
-            let is_start = offset >= size_of::<Run>() && offset.is_multiple_of(size_of_class(class_of_run));
-            if !is_start || offset >= (*run).unused {
+            if offset < size_of::<Run>() || !offset.is_multiple_of(size_of_class(class_of_run)) {
                 Err("no block starts there")
-            } else if (*with_exposed_provenance_mut::<FreeBlock>(block)).this == !block {
+            } else if !(*run).in_use[offset / size_of_class(class_of_run)] {
                 Err("it is free already")
             } else {
                 Ok(())
             }
         }
+    }
+}
+
+/// In a debug build, notes whether a block is in use.
+///
+/// # Safety
+///
+/// The block is in this run.
+#[inline]
+unsafe fn mark(run: *mut Run, block: usize, in_use: bool) {
+    if cfg!(debug_assertions) {
+        // SAFETY: a run has a header.
+        unsafe { (*run).in_use[(block - run.addr()) / size_of_class((*run).class)] = in_use };
     }
 }

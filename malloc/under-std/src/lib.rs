@@ -12,6 +12,9 @@ use std::time::Instant;
 ///
 /// A program that uses the heap calls this by [`first!`].
 pub extern "C" fn before_the_heap() {
+    if cfg!(miri) {
+        return;
+    }
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, 0), (libc::M_MMAP_MAX, i32::MAX), (libc::M_TRIM_THRESHOLD, -1)]
     {
         // SAFETY: the call only sets a number.

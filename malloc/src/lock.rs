@@ -1,8 +1,7 @@
 //! The lock that keeps threads from using the heap at the same time.
 //!
-//! Its state is a number. A thread that finds it free makes it held, without a system call. If it stays held, the
-//! thread makes it waited for, and asks the kernel by `futex` to stop it until the number changes. The thread that
-//! makes it free again asks the kernel to wake one of those that wait.
+//! A thread that finds it free takes it without a system call. If it stays held, the thread notes that somebody waits,
+//! and asks the kernel by `futex` to stop it until that changes. Who frees a lock that is waited for has one woken.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -15,13 +14,13 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WAITED_FOR: u32 = 2;
 
-/// How often a thread looks whether the lock is free before it waits. What is done with the lock held is mostly shorter
-/// than a system call.
+/// How often a thread looks again before it waits. What others do with the lock held mostly takes less than a system
+/// call.
 const SPINS: usize = 100;
 
-// From linux/futex.h. The threads that wait are of this process alone (128).
+// From linux/futex.h, for the threads of one process.
 const FUTEX_WAIT_PRIVATE: usize = 128;
-const FUTEX_WAKE_PRIVATE: usize = 1 + 128;
+const FUTEX_WAKE_PRIVATE: usize = 129;
 
 /// A value that one thread uses at a time.
 pub(crate) struct Lock<T> {
@@ -29,8 +28,8 @@ pub(crate) struct Lock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is used with the lock held, and what is in it belongs to whoever has it.
-unsafe impl<T> Sync for Lock<T> {}
+// SAFETY: the value is used by one thread at a time, which holds the lock.
+unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub const fn new(value: T) -> Self {
@@ -63,14 +62,14 @@ impl<T> Lock<T> {
             }
             spin_loop();
         }
-        // This thread can't know whether it was the last one that waited. So the state stays waited for.
+        // This thread can't know whether others wait too. So when it gets the lock, that stays waited for.
         while self.state.swap(WAITED_FOR, Acquire) != FREE {
             self.futex(FUTEX_WAIT_PRIVATE, WAITED_FOR);
         }
     }
 
-    /// Waits as long as the state is `number`, or wakes as many threads that wait. It may wait for a shorter time. If
-    /// the kernel refuses, `wait` goes round its loop.
+    /// Waits as long as the state is `number`, or wakes so many threads. It may end early, or be refused: then `wait`
+    /// goes round its loop.
     fn futex(&self, operation: usize, number: u32) {
         if cfg!(miri) {
             return spin_loop();

@@ -1,41 +1,33 @@
-//! The machine on which Miri runs programs, to find undefined behaviour. It knows no assembly, so here the program break
-//! moves in an array. This takes the place of `mod.rs`, which says what the functions do.
+//! A machine for Miri, which finds undefined behaviour, but knows no assembly. This takes the place of `mod.rs`, which
+//! says what the functions do. The program break moves in an array.
 
+use core::ptr::slice_from_raw_parts;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 unsafe extern "Rust" {
-    fn miri_write_to_stdout(bytes: &[u8]);
-    fn miri_write_to_stderr(bytes: &[u8]);
+    safe fn miri_write_to_stdout(bytes: &[u8]);
 }
-
 unsafe extern "C" {
     /// Ends the program with this status.
     pub safe fn exit(status: i32) -> !;
 }
 
-const SIZE: usize = 16 << 20;
-static mut MEMORY: [u8; SIZE] = [0; SIZE];
+static mut MEMORY: [u8; 16 << 20] = [0; 16 << 20];
 static BREAK: AtomicPtr<u8> = AtomicPtr::new((&raw mut MEMORY).cast());
 
 pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     let (start, old) = ((&raw mut MEMORY).cast::<u8>(), BREAK.load(Relaxed));
-    if address >= start && address <= start.wrapping_add(SIZE) {
-        if address > old {
-            // New memory is zeroed.
-            // SAFETY: it is in the array, and nobody uses it yet.
-            unsafe { old.write_bytes(0, address.addr() - old.addr()) };
-        }
+    if (start.addr()..=start.addr() + (16 << 20)).contains(&address.addr()) {
+        // SAFETY: what is above the break is in the array, and nobody uses it.
+        unsafe { old.write_bytes(0, address.addr().saturating_sub(old.addr())) };
         BREAK.store(start.with_addr(address.addr()), Relaxed);
     }
     BREAK.load(Relaxed)
 }
 
-pub unsafe fn write(fd: usize, bytes: *const u8, length: usize) -> isize {
+pub unsafe fn write(_fd: usize, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the caller lets the bytes be read.
-    unsafe {
-        let bytes = core::slice::from_raw_parts(bytes, length);
-        if fd == 1 { miri_write_to_stdout(bytes) } else { miri_write_to_stderr(bytes) }
-    }
+    miri_write_to_stdout(unsafe { &*slice_from_raw_parts(bytes, length) });
     length as isize
 }
 

@@ -7,6 +7,8 @@ use std::panic::Location;
 /// What some tests need.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
+    /// Debian's chromium, for the page.
+    Browser,
     /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
     /// of system calls refuses it.
     FixedAddresses,
@@ -31,6 +33,7 @@ macro_rules! needs {
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
+        Need::Browser => works(&["chromium", "--version"]),
         Need::FixedAddresses => randomise(false).and_then(|()| randomise(true)).is_ok(),
         Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]) && works(&["gdb", "--version"]),
         Need::RandomHeap => randomise(true).is_ok() && works(&["grep", "2", "/proc/sys/kernel/randomize_va_space"]),

@@ -108,7 +108,7 @@ page: tools ## record four programs, step by step, in docs/index.html
 	@tests/install-tools page gdb:gdb
 	cargo build --workspace --bins
 	@for program in alloc bump free_list malloc; do \
-	    echo "recording $$program"; gdb -q -nx -batch -x gdb/page.py target/debug/$$program || exit; \
+	    echo "recording $$program"; gdb -q -nx -batch -x gdb/page.py target/$(target)/debug/$$program || exit; \
 	done
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With

@@ -25,7 +25,7 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     BREAK.load(Relaxed)
 }
 
-pub unsafe fn write(_fd: usize, bytes: *const u8, length: usize) -> isize {
+pub unsafe fn write(_fd: i32, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the caller lets the bytes be read.
     miri_write_to_stdout(unsafe { &*slice_from_raw_parts(bytes, length) });
     length as isize

@@ -41,7 +41,8 @@ onload = async () => {
   const seen = [], plain = text => text.replace(/\s+/g, ""), [back, forth] = all("button");
   const look = async time => {
     await new Promise(done => setTimeout(done, time));
-    const [[section, ...others], lines] = ["section", ".run"].map(what => all(what).filter(one => one.checkVisibility()));
+    const visible = what => all(what).filter(one => one.checkVisibility());
+    const [section, ...others] = visible("section"), lines = visible(".run");
     const isRight = !others.length && plain(section.innerText) === plain(section.textContent)
       && plain(section.innerText).startsWith(plain(all("[aria-live]")[0].textContent))
       && lines.map(line => line.dataset.line).join(" ") === section.dataset.lines

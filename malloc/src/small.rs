@@ -1,7 +1,7 @@
 //! Small blocks: parts of runs, each of which has blocks of one size.
 //!
-//! Most of what a program allocates is small: up to [`MAX`] bytes. Such a size is rounded up to that of a class, and the
-//! blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
+//! Most of what a program allocates is small: up to [`MAX`] bytes. Such a size is rounded up to that of a class, and
+//! the blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
 //!
 //! ```text
 //!  multiple of 16 KiB                                                           16 KiB on
@@ -189,8 +189,8 @@ impl Small {
     /// The block is from here, with this layout, and isn't used again.
     #[inline]
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
-        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for what is written when it
-        // is free. A run is a block of the large heap.
+        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for what is written when
+        // it is free. A run is a block of the large heap.
         unsafe {
             let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
             let (run, block) = (run_of(block, class), with_exposed_provenance_mut::<FreeBlock>(block));

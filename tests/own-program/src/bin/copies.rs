@@ -1,5 +1,5 @@
-//! Copies, compares and clears memory, writes lines, and converts a floating-point number, for which `compiler_builtins`
-//! has the function. It has data that is aligned to more than a page.
+//! Copies, compares and clears memory, writes lines, and converts a floating-point number, by a function that
+//! `compiler_builtins` has. It has data that is aligned to more than a page.
 #![no_std]
 #![no_main]
 

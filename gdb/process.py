@@ -137,7 +137,8 @@ class Process:
 
     def add(self, name, arguments, result, now):
         self.count += 1
-        self.events.append(Event(self.count, name, arguments, result, self.lines or self.line, self.is_loop, self.now, now))
+        lines = self.lines or self.line
+        self.events.append(Event(self.count, name, arguments, result, lines, self.is_loop, self.now, now))
         self.lines, self.is_loop, self.now = [], False, now
         self.enable()
 

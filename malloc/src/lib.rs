@@ -27,9 +27,9 @@ use small::{Small, class_of};
 ///
 /// # Threads
 ///
-/// Threads may share a heap. They wait at one lock, in the kernel, which lets other threads run meanwhile. A thread with
-/// a high priority can wait for one with a low priority, and no longer than that takes to run for a moment: but the
-/// kernel doesn't know whom it waits for, and may let others run before.
+/// Threads may share a heap. They wait at one lock, in the kernel, which lets other threads run meanwhile. A thread
+/// with a high priority can wait for one with a low priority, and no longer than that takes to run for a moment: but
+/// the kernel doesn't know whom it waits for, and may let others run before.
 ///
 /// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the thread that holds
 /// the lock may be the one that was interrupted, or one that the child doesn't have.

@@ -19,7 +19,7 @@ use program_break::{current_break, move_break};
 /// The break moves by multiples of this many bytes, a page on most machines, so that few blocks take a system call.
 const STEP: usize = 4096;
 
-/// Blocks start and end at multiples of this many bytes. So there is room for a [`FreeBlock`] in each one that is freed.
+/// Blocks start and end at multiples of this many bytes. So each one that is freed has room for a [`FreeBlock`].
 const UNIT: usize = size_of::<FreeBlock>();
 
 /// ```text

@@ -1,7 +1,7 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by these. So does make by its own arguments: make bench CARGO_PROFILE_RELEASE_LTO=off.
+# Plain cargo goes by those. Arguments of make override these lines: make bench CARGO_PROFILE_RELEASE_LTO=off.
 export CARGO_PROFILE_DEV_DEBUG = true
 export CARGO_PROFILE_DEV_LTO = false
 export CARGO_PROFILE_DEV_OPT_LEVEL = 0

@@ -9,8 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The programs of `under-std`, and their names in the table.
-const ALLOCATORS: [(&str, &str); 4] =
-    [("heap-without-lock", "this heap"), ("heap", "with its lock"), ("glibc", "glibc"), ("mimalloc", "mimalloc")];
+const ALLOCATORS: [(&str, &str); 3] = [("heap", "this heap"), ("glibc", "glibc"), ("mimalloc", "mimalloc")];
 
 const CASES: [(&str, &str); 7] = [
     ("vec", "a `Vec` grown to 10,000,000 numbers"),
@@ -51,16 +50,11 @@ fn main() {
         let mut figures = vec![vec![]; ALLOCATORS.len()];
         for _ in 0..RUNS {
             for ((program, _), runs) in ALLOCATORS.iter().zip(&mut figures) {
-                if (*program, case) != ("heap-without-lock", "threads") {
-                    runs.push(run(&programs, program, case));
-                }
+                runs.push(run(&programs, program, case));
             }
         }
         let cells = figures.iter().map(|runs| {
-            if runs.is_empty() {
-                return String::new();
-            }
-            let time = runs.iter().zip(&figures[2]).map(|(own, glibc)| own[0] / glibc[0]).collect();
+            let time = runs.iter().zip(&figures[1]).map(|(own, glibc)| own[0] / glibc[0]).collect();
             let peak = runs.iter().map(|figures| figures[1] / alive).collect();
             format!("{:.2} ({:.2})", median(time), median(peak))
         });

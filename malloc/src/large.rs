@@ -13,7 +13,7 @@
 //! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
 //! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
 
-use crate::break_region::{BreakRegion, PAGE_GRANULARITY};
+use crate::break_region::{BreakRegion, HUGE_FROM, PAGE_GRANULARITY};
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
 use core::ptr::{null_mut, with_exposed_provenance_mut};
@@ -62,7 +62,7 @@ impl Large {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
         let free = self.find_or_grow(size, align)?;
         let start = position(free, align);
-        let used = self.zeroed_from.saturating_sub(start + WORD).min(layout.size());
+        let written = self.zeroed_from.saturating_sub(start + WORD).min(layout.size());
         // SAFETY: there is room. From the first free byte to the end, this memory is not in use.
         unsafe {
             let end = if free == self.top { self.limit } else { self.remove(free) };
@@ -72,7 +72,10 @@ impl Large {
                 self.release(free, start);
             }
             self.split(start, size);
-            Some((start + WORD, used))
+            if size >= HUGE_FROM && written < layout.size() {
+                self.region.advise_huge_pages(start + WORD, start + size);
+            }
+            Some((start + WORD, written))
         }
     }
 

@@ -122,9 +122,6 @@ unsafe impl GlobalAlloc for Heap {
         unsafe {
             let new = self.alloc(new_layout);
             if !new.is_null() {
-                if new_size > layout.size() {
-                    self.0.locked(|small| small.large.region.advise_huge_pages(new.addr(), new.addr() + new_size));
-                }
                 new.copy_from_nonoverlapping(block, layout.size().min(new_size));
                 self.dealloc(block, layout);
             }

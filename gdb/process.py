@@ -60,7 +60,9 @@ class Process:
             if inlined and inlined.function.symtab.filename == main.symtab.filename:
                 starts.append((inlined.start, inlined.function.line))
         pcs = {line: pc for pc, line in sorted(starts, reverse=True)}
-        self.file = main.symtab.fullname()
+        # In no locale, gdb takes all names for ASCII.
+        with gdb.with_parameter("host-charset", "UTF-8"):
+            self.file = os.fsdecode(main.symtab.fullname().encode())
         Place(brk, self.guarded(self.on_brk))
         Place(write, self.guarded(self.on_write))
         self.places = {line: Place(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()}

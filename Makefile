@@ -3,6 +3,7 @@
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
 # Plain cargo goes by those. Arguments of make override these lines: make bench CARGO_PROFILE_RELEASE_LTO=off.
 export CARGO_PROFILE_DEV_DEBUG = true
+export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
 export CARGO_PROFILE_DEV_LTO = false
 export CARGO_PROFILE_DEV_OPT_LEVEL = 0
 export CARGO_PROFILE_DEV_PANIC = abort
@@ -29,6 +30,10 @@ export CARGO_BUILD_TARGET = $(target)
 unexport CARGO_ENCODED_RUSTFLAGS
 export RUSTFLAGS = $(if $(findstring musl,$(target)),-Clink-self-contained=no -Crelocation-model=static)
 
+# The reader may have another runner, too: env only runs the program.
+variable := CARGO_TARGET_$(shell echo $(target) | tr a-z- A-Z_)
+export $(variable)_RUNNER = env
+
 # For another machine, make run, layout and malloc link with clang and lld, which know all architectures, and run the
 # program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses. The last flag is for new
 # versions of clang, to which -no-pie is needless beside -static.)
@@ -37,7 +42,6 @@ ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
 $(error TARGET is for make run, layout and malloc)
 endif
 arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(target))))
-variable := CARGO_TARGET_$(shell echo $(target) | tr a-z- A-Z_)
 export $(variable)_LINKER = clang
 export $(variable)_RUNNER = qemu-$(arch)
 RUSTFLAGS += $(addprefix -Clink-arg=,--target=$(arch)-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument)

@@ -23,6 +23,9 @@ from process import Place, Process, pid  # beside this file
 PR_SET_THP_DISABLE = 41
 # What a byte of the heap can be. The first one of each block in use has a capital letter.
 KINDS = {"u": "in use", "f": "free", "n": "never used", "b": "not asked for"}
+NAME = os.path.basename(gdb.current_progspace().filename)
+if NAME == "bump":
+    KINDS["f"] = "freed, but lost"
 
 
 def allocator_call(frame):
@@ -70,14 +73,17 @@ class Recorder(Process):
 
     def add(self, name, arguments, result, now):
         super().add(name, arguments, result, now)
-        event, frame = self.events[-1], gdb.newest_frame() if name == "brk" else None
+        event, frame = self.events[-1], gdb.newest_frame()
         while frame:
             # The call of the allocator has not returned yet.
             if "__rust_" in (frame.name() or ""):
-                self.calls.append(allocator_call(frame)[0] + " …")
+                call = allocator_call(frame)[0]
+                self.calls = [other for other in self.calls if other != call] + [f"{call} …"]
             frame = frame.older()
-        if name == "store" and self.calls and all("dealloc" in call for call in self.calls):
-            event.title = "a block is freed" if len(self.calls) == 1 else f"{len(self.calls):,} blocks are freed"
+        if name == "store" and self.calls:
+            what = "freed" if all("dealloc" in call for call in self.calls) else "handed out"
+            if what == "freed" or not any("dealloc" in call for call in self.calls):
+                event.title = f"a block is {what}" if len(self.calls) == 1 else f"{len(self.calls):,} blocks are {what}"
         self.heap = self.heap[: now.asked_for].ljust(now.asked_for, self.fresh)
         self.blocks += [(address, address + 1) for address in event.changed]
         event.calls, event.parts = self.calls, list(self.parts(now.heap))
@@ -170,14 +176,13 @@ def record(name):
 
 
 try:
-    name = os.path.basename(gdb.current_progspace().filename)
-    steps = "\n".join(record(name))
+    steps = "\n".join(record(NAME))
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"page: {error}", file=sys.stderr)
     gdb.execute("quit 1")
 path = os.path.join(os.path.dirname(HERE), "docs", "index.html")
 with open(path, encoding="utf-8") as file:
-    before, after = file.read().split(f"<!-- {name} -->\n")
+    before, after = file.read().split(f"<!-- {NAME} -->\n")
 with open(path, "w", encoding="utf-8") as file:
-    file.write(f"{before}<!-- {name} -->\n{steps}\n{after[after.index('</article>'):]}")
+    file.write(f"{before}<!-- {NAME} -->\n{steps}\n{after[after.index('</article>'):]}")

@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 
 /// A system call that failed.
 ///
-/// This is at most one word, so that a function returns it in a register.
+/// This is so small that a function returns a `Result<(), Error>` in one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// `brk`: the kernel refused to move the program break, up or down, or to say where it is.

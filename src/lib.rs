@@ -7,8 +7,6 @@
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
 //! 3. [`entry!`]: the start of the program, and its end, when it reports the [`Error`] that `main` has returned.
 //!
-//! They were made for the program `alloc`, in `src/main.rs`.
-//!
 //! # A program of your own
 //!
 //! A freestanding program that uses this library needs three files. This is `Cargo.toml`:

@@ -38,9 +38,9 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Formatted text for a descriptor. Each line is one `write`, unless it is longer than 512 bytes. Text after the last
-/// newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped. An error then
-/// is not seen, so call `flush` at the end.
+/// Formatted text for a descriptor. Each line is written at once, unless it is longer than 512 bytes. Text after the
+/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped. An error
+/// while it is dropped is lost, so call `flush` at the end.
 pub struct LineWriter {
     fd: i32,
     line: [u8; 512],
@@ -83,7 +83,7 @@ impl fmt::Write for LineWriter {
 
 impl Drop for LineWriter {
     fn drop(&mut self) {
-        // Whoever has to know of an error has called this before.
+        // Whoever has to know of an error has called `flush` before.
         let _ = self.flush();
     }
 }

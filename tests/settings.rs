@@ -44,6 +44,8 @@ fn make_does_the_same_under_each() {
         ("gdb", "", "profile.dev = { debug = 1, opt-level = 1, split-debuginfo = 'packed', strip = true }"),
         ("gdb", "CARGO_PROFILE_DEV_DEBUG=1 CARGO_PROFILE_DEV_OPT_LEVEL=1", ""),
         ("layout", "", "profile.dev = { lto = true, panic = 'unwind' }"),
+        ("gdb", "", "profile.dev.debug-assertions = false"),
+        ("layout", "", &format!("target.{host}.runner = 'none'")),
         ("asm", "", "profile.release = { opt-level = 0, lto = false, debug-assertions = true, strip = true }"),
         ("size", "", "profile.release = { debug = 1, strip = true, overflow-checks = true, panic = 'unwind' }"),
         ("size", "", "profile.release = { debug = 1, strip = false }"),

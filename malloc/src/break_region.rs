@@ -22,8 +22,8 @@ const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 const MAX_RESERVE: usize = 32 << 20;
 
 /// From this size on, in bytes, the heap asks for huge pages: for runs, for blocks of this size, and where blocks have
-/// grown. The kernel then gives 2 MiB at the first access, in place of 4 KiB. What is only reserved shall not come to be
-/// in memory by that, so it isn't asked for them for other blocks.
+/// grown. The kernel then gives 2 MiB at the first access, in place of 4 KiB. It isn't asked for them for other blocks,
+/// since memory that is only reserved would come into memory by that.
 pub(crate) const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;

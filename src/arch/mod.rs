@@ -9,7 +9,7 @@
 //!
 //! A new file has to be named here. CONTRIBUTING.md says where else.
 //!
-//! Here are only the calls of `alloc`, since it is there to show them. Other programs of this repository make others,
+//! These are only the calls that `alloc` makes: it is here to show them. Other programs of this repository make others,
 //! by `syscall!` of the package `syscalls`, which returns a `Result`.
 
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

@@ -20,6 +20,7 @@ sys.path.insert(0, HERE)
 from event import COMPARED, c_characters, size  # beside this file
 from process import Place, Process, pid  # beside this file
 
+gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
 PR_SET_THP_DISABLE = 41
 # What a byte of the heap can be. The first one of each block in use has a capital letter.
 KINDS = {"u": "in use", "f": "free", "n": "never used", "b": "not asked for"}

@@ -5,6 +5,7 @@
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
+use core::ops::Range;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use syscalls::{Sysno, syscall};
@@ -14,9 +15,10 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WAITED_FOR: u32 = 2;
 
-/// How often a thread looks again before it waits. What others do with the lock held mostly takes less than a system
-/// call.
-const SPINS: usize = 100;
+/// How often a thread spins before it looks at the lock again, as powers of two, until it waits in the kernel. To look
+/// more often would only slow the one that holds the lock: the lock would go from one processor to the other for each
+/// block, which takes longer than what is done with it held.
+const SPINS: Range<u32> = 7..12;
 
 // From linux/futex.h, for the threads of one process.
 const FUTEX_WAIT_PRIVATE: usize = 128;
@@ -56,11 +58,11 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        for _ in 0..SPINS {
+        for power in SPINS {
+            (0..1 << power).for_each(|_| spin_loop());
             if self.state.load(Relaxed) == FREE && self.take() {
                 return;
             }
-            spin_loop();
         }
         // This thread can't know whether others wait too. So when it gets the lock, that stays waited for.
         while self.state.swap(WAITED_FOR, Acquire) != FREE {

@@ -15,9 +15,9 @@ fn is_the_one_that_make_page_records() {
     fs::create_dir(directory.path().join("docs")).unwrap();
     fs::write(&page, &*Regex::new("(?s)<section.*?</pre>").unwrap().replace_all(COMMITTED, "nothing yet")).unwrap();
     std::os::unix::fs::symlink(root().join("gdb"), directory.path().join("gdb")).unwrap();
+    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::CONFIG]);
     for program in ["alloc", "bump", "free_list", "malloc"] {
-        // `cargo test --workspace` builds them all in one directory.
-        let path = std::path::Path::new(env!("CARGO_BIN_EXE_alloc")).with_file_name(program);
+        let path = if program == "alloc" { env!("CARGO_BIN_EXE_alloc").into() } else { malloc.join(program) };
         let script = format!("source {}", directory.path().join("gdb/page.py").display());
         let output = gdb_command(path.to_str().unwrap(), &[&script]).output().unwrap();
         assert_eq!((status(&output), str::from_utf8(&output.stderr)), (0, Ok("")), "{program}");

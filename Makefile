@@ -55,6 +55,9 @@ help: ## this list
 
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
+	@case $$(rustc --version) in "rustc 1."[1-9][0-9][0-9].*) \
+	    echo "make: compiler_builtins doesn't build on Rust 1.100 and later: rustup override set 1.99" >&2; exit 1 ;; \
+	esac
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }
 ifdef arch
 	@ls "$$(rustc --print target-libdir --target $(target))" >/dev/null 2>&1 || \

@@ -78,7 +78,7 @@
 
 // This names the package so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call
 // in any program, and which usually come from a C library.
-#[cfg(feature = "mem")]
+#[cfg(all(feature = "mem", not(miri)))]
 extern crate compiler_builtins as _;
 
 #[cfg_attr(miri, path = "arch/miri.rs")]

@@ -31,8 +31,8 @@ const MIN: usize = 2 * UNIT;
 const FREE: usize = 1;
 const PREVIOUS_IS_FREE: usize = 2;
 
-/// How many blocks are tried that may be too small, before one is taken that is larger than it has to be.
-const TRIES: usize = 32;
+/// How many blocks of a bin are tried that may be too small, before one is taken that is larger than it has to be.
+const TRIES: usize = 8;
 
 /// The heap for large blocks.
 pub(crate) struct Large {
@@ -56,17 +56,22 @@ impl Large {
         Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0 }
     }
 
-    /// Returns the address of a block, and how many bytes at its start may have been written to. The others are zero,
-    /// as the kernel has given them.
-    pub fn allocate(&mut self, layout: Layout) -> Option<(usize, usize)> {
+    /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel has
+    /// given them.
+    pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
-        let free = self.find_or_grow(size, align)?;
+        let end = position(self.top, align) + size;
+        let free = match self.find(size, align, TRIES) {
+            Some(free) => free,
+            None if end <= self.limit || self.grow(end, size + align) => self.top,
+            // The kernel has none left, so it is worth a search of any length.
+            None => self.find(size, align, usize::MAX)?,
+        };
         let start = position(free, align);
         let written = self.zeroed_from.saturating_sub(start + WORD).min(layout.size());
         // SAFETY: there is room. From the first free byte to the end, this memory is not in use.
         unsafe {
-            let end = if free == self.top { self.limit } else { self.remove(free) };
-            self.top = self.top.max(end);
+            let end = self.remove(free);
             *word(start) = end - start;
             if start > free {
                 self.release(free, start);
@@ -75,22 +80,8 @@ impl Large {
             if size >= HUGE_FROM && written < layout.size() {
                 self.region.advise_huge_pages(start + WORD, start + size);
             }
-            Some((start + WORD, written))
+            Some((word(start + WORD).cast(), written))
         }
-    }
-
-    /// Returns where free memory starts that has room for a block of this size and alignment: a free block if there is
-    /// one, and else the top.
-    fn find_or_grow(&mut self, size: usize, align: usize) -> Option<usize> {
-        if let Some(free) = self.find(size, align, TRIES) {
-            return Some(free);
-        }
-        let end = position(self.top, align) + size;
-        if end <= self.limit || self.grow(end, size + align) {
-            return Some(self.top);
-        }
-        // The kernel has none left, so it is worth a search of any length.
-        self.find(size, align, usize::MAX)
     }
 
     /// Takes a block back.
@@ -103,7 +94,7 @@ impl Large {
         // SAFETY: the block has a header, and a free one before it has its size in the last word.
         unsafe {
             let end = start + size_at(start);
-            // For `check`, if this header comes to lie inside a free block.
+            // For `is_in_use`, if this header comes to lie inside a free block.
             *word(start) |= FREE;
             if *word(start) & PREVIOUS_IS_FREE != 0 {
                 start -= *word(start - WORD);
@@ -123,27 +114,25 @@ impl Large {
         let (start, size) = (block - WORD, size_of_block(new_size));
         // SAFETY: blocks have headers, and what comes after this block is the top, or a block too.
         unsafe {
-            let end = start + size_at(start);
-            if start + size <= end {
-                // It becomes smaller.
-            } else if end == self.top {
-                let has_room = start + size <= self.limit || self.grow(start + size, size);
-                // If others have moved the break, the heap has grown elsewhere.
-                if !has_room || end != self.top {
-                    return false;
+            let old_size = size_at(start);
+            let end = start + old_size;
+            if size > old_size {
+                if end == self.top && start + size > self.limit {
+                    // If others have moved the break, the heap grows elsewhere, and this is no longer the top.
+                    self.grow(start + size, size);
                 }
-                self.top = self.limit;
-                *word(start) += self.limit - end;
-                // A block that grows is being filled.
-                self.region.advise_huge_pages(end, start + size);
-            } else if *word(end) & FREE != 0 && end + size_at(end) >= start + size {
-                *word(start) += self.remove(end) - end;
-            } else {
-                return false;
+                if end == self.top || *word(end) & FREE != 0 {
+                    *word(start) += self.remove(end) - end;
+                }
             }
-            self.split(start, size);
+            let fits = size <= size_at(start);
+            if fits {
+                // What a block has grown by is being filled.
+                self.region.advise_huge_pages(end, start + size);
+            }
+            self.split(start, if fits { size } else { old_size });
+            fits
         }
-        true
     }
 
     /// Returns how many bytes are free right before a block.
@@ -157,24 +146,13 @@ impl Large {
         unsafe { if *word(start) & PREVIOUS_IS_FREE != 0 { *word(start - WORD) } else { 0 } }
     }
 
-    /// Checks that the block may be freed with this layout, as far as that can be seen.
-    pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
+    /// Whether this is a block in use with this layout, as far as that can be seen.
+    pub fn is_in_use(&self, block: usize, layout: Layout) -> bool {
         let (start, size) = (block.wrapping_sub(WORD), size_of_block(layout.size()));
-        if !self.contains(start) {
-            return Err("it is not in this heap");
-        } else if !block.is_multiple_of(layout.align().max(UNIT)) {
-            return Err("no block starts there");
-        }
-        // SAFETY: it is in this heap.
-        let header = unsafe { *word(start) };
-        if header & FREE != 0 {
-            Err("it is free already")
+        let is_here = self.contains(start) && block.is_multiple_of(layout.align().max(UNIT));
         // What is left of a free block belongs to this one if it is too small for another.
-        } else if !(size..size + MIN).contains(&(header & !(UNIT - 1))) {
-            Err("no block of that size starts there")
-        } else {
-            Ok(())
-        }
+        // SAFETY: it is in this heap.
+        is_here && unsafe { *word(start) & FREE == 0 && (size..size + MIN).contains(&size_at(start)) }
     }
 
     /// Whether this address lies between the start of this heap and its end.
@@ -182,27 +160,22 @@ impl Large {
         (self.start..self.limit).contains(&address)
     }
 
-    /// Finds a free block with room for a block of this size and alignment. Of those that may be too small, it tries
-    /// at most `tries`.
-    fn find(&self, size: usize, align: usize, mut tries: usize) -> Option<usize> {
-        // From here on, all blocks have room, wherever they start.
-        let ample = bin_of(size + align + UNIT - 1) + 1;
-        let mut bin = bin_of(size);
-        while self.used_bins >> bin != 0 {
-            bin += (self.used_bins >> bin).trailing_zeros() as usize;
-            let mut node = self.bins[bin];
-            while !node.is_null() && (tries > 0 || bin >= ample) {
-                let start = node.addr() - WORD;
+    /// Finds a free block with room for a block of this size and alignment. In each bin it tries at most `tries`.
+    fn find(&self, size: usize, align: usize, tries: usize) -> Option<usize> {
+        let mut bins = self.used_bins & (u128::MAX << bin_of(size));
+        while bins != 0 {
+            let mut node = self.bins[bins.trailing_zeros() as usize];
+            for _ in 0..tries {
                 // SAFETY: a block in a bin has a header, and links.
-                unsafe {
-                    if position(start, align) + size <= start + size_at(start) {
-                        return Some(start);
-                    }
-                    node = (*node).next;
+                let Some(Node { next, .. }) = (unsafe { node.as_ref() }) else { break };
+                let start = node.addr() - WORD;
+                // SAFETY: as above.
+                if position(start, align) + size <= start + unsafe { size_at(start) } {
+                    return Some(start);
                 }
-                tries -= 1;
+                node = *next;
             }
-            bin = if tries > 0 { bin + 1 } else { ample.max(bin + 1) };
+            bins &= bins - 1;
         }
         None
     }
@@ -278,12 +251,16 @@ impl Large {
         }
     }
 
-    /// Takes a free block out of its bin, and returns its end.
+    /// Takes a free block out of its bin, or what is free at the top, and returns its end.
     ///
     /// # Safety
     ///
-    /// The block is in a bin.
+    /// The block is in a bin, or this is the top.
     unsafe fn remove(&mut self, start: usize) -> usize {
+        if start == self.top {
+            self.top = self.limit;
+            return self.limit;
+        }
         // SAFETY: a free block has a header, and links to the others in its bin.
         unsafe {
             let end = start + size_at(start);

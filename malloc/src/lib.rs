@@ -19,7 +19,7 @@ mod lock;
 mod small;
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::{null_mut, with_exposed_provenance_mut};
+use core::ptr::null_mut;
 use lock::Lock;
 use small::{Small, class_of};
 
@@ -55,6 +55,7 @@ pub struct Heap(Lock<Small>);
 
 impl Heap {
     /// A heap without memory. It asks for some when it is used.
+    #[expect(clippy::new_without_default, reason = "a heap is a static, which can't be made by Default")]
     pub const fn new() -> Self {
         Heap(Lock::new(Small::new()))
     }
@@ -67,17 +68,9 @@ impl Heap {
     /// In a debug build, ends the program if this is no block. The lock isn't held any more then, since a panic may
     /// allocate. As a function for C it can't unwind, which an allocator may not do.
     extern "C" fn check(&self, block: *mut u8, layout: &Layout) {
-        if cfg!(debug_assertions)
-            && let Err(what) = self.0.locked(|small| small.check(block.addr(), *layout))
-        {
-            panic!("{block:p} is not a block of {} bytes: {what}", layout.size());
+        if cfg!(debug_assertions) && !self.0.locked(|small| small.is_in_use(block.addr(), *layout)) {
+            panic!("{block:p} is not a block of {} bytes in use", layout.size());
         }
-    }
-}
-
-impl Default for Heap {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -85,15 +78,12 @@ impl Default for Heap {
 // the address say which part a block is from.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0
-            .locked(|small| small.allocate(layout))
-            .map_or(null_mut(), |(block, _)| with_exposed_provenance_mut(block))
+        self.0.locked(|small| small.allocate(layout)).map_or(null_mut(), |(block, _)| block)
     }
 
     /// In a large block, memory that the kernel has just given is zeroed already, and not written again.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some((block, written)) = self.0.locked(|small| small.allocate(layout)) else { return null_mut() };
-        let block = with_exposed_provenance_mut::<u8>(block);
         // SAFETY: this is in the new block.
         unsafe { block.write_bytes(0, written) };
         block

@@ -20,10 +20,9 @@
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
 //!   never been used, so it needn't be in memory.
 //! - The runs of a class that have room form a list too. A run without a block in use goes back to the large heap. The
-//!   last such run is kept until a run or a large block is made or freed, unless there is free memory below it.
+//!   last such run is kept until a run or a large block is made or freed, unless more than 32 KiB are free below it.
 //! - Blocks of up to 64 KiB that are aligned to a page are in runs too, of at least 32 blocks. A header before each
 //!   would take another page.
-//! - Where there is no room for another run, a small block is one in a run of larger blocks.
 
 use crate::large::{Large, WORD};
 use crate::list::{Node, push, remove};
@@ -98,8 +97,7 @@ struct Run {
     /// How many blocks are in use, and how many can be.
     used: usize,
     capacity: usize,
-    class: usize,
-    /// The address of the run itself: what has this at its own address is a run. (For [`Small::check`].)
+    /// The address of the run and the number of its class. What has these at its own address is a run of that class.
     this: usize,
     /// In a debug build, which blocks are in use.
     in_use: [bool; MARKS],
@@ -113,8 +111,6 @@ pub(crate) struct Small {
     runs: [*mut Node; CLASSES],
     /// The run that is kept, or null. It may have a block in use again.
     kept: *mut Run,
-    /// Whether a block of a run has ever been handed out as a smaller one.
-    has_lent: bool,
 }
 
 // SAFETY: the memory that the pointers lead to belongs to whoever has this.
@@ -123,25 +119,16 @@ unsafe impl Send for Small {}
 impl Small {
     /// A heap without runs.
     pub const fn new() -> Self {
-        Small { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut(), has_lent: false }
+        Small { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut() }
     }
 
-    /// Returns the address of a block, and how many bytes at its start may have been written to.
+    /// Returns a block, and how many bytes at its start may have been written to.
     #[inline]
-    pub fn allocate(&mut self, layout: Layout) -> Option<(usize, usize)> {
-        let Some(mut class) = class_of(layout) else { return self.large().allocate(layout) };
-        if self.runs[class].is_null() && self.add_run(class).is_none() {
-            // A block whose size is a multiple of this one's does too.
-            let mut larger = (class..SMALL_CLASSES).filter(|&larger| !self.runs[larger].is_null());
-            class = larger.find(|&larger| size_of_class(larger).is_multiple_of(size_of_class(class)))?;
-            self.has_lent = true;
+    pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
+        let Some(class) = class_of(layout) else { return self.large().allocate(layout) };
+        if self.runs[class].is_null() {
+            self.add_run(class)?;
         }
-        Some((self.take(class), layout.size()))
-    }
-
-    /// Returns a block of a class that has a run with room.
-    #[inline]
-    fn take(&mut self, class: usize) -> usize {
         let run = self.runs[class].cast::<Run>();
         // SAFETY: the runs in the lists have room: so if no block is free, one more fits above the others.
         unsafe {
@@ -157,7 +144,7 @@ impl Small {
             if (*run).used == (*run).capacity {
                 remove(&mut self.runs[class], run.cast());
             }
-            block.addr()
+            Some((block.cast(), layout.size()))
         }
     }
 
@@ -165,18 +152,18 @@ impl Small {
     #[cold]
     fn add_run(&mut self, class: usize) -> Option<()> {
         let size = size_of_run(class);
-        let (start, written) = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?;
+        let (run, written) = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?;
         if written == 0 && class < SMALL_CLASSES {
             // Runs lie side by side. So what comes after a new one is for the next ones.
-            self.large.region.advise_huge_pages(start, start + size);
+            self.large.region.advise_huge_pages(run.addr(), run.addr() + size);
         }
         let unused = size_of::<Run>().next_multiple_of(size_of_class(class));
         let capacity = (size - WORD - unused) / size_of_class(class);
-        let run = with_exposed_provenance_mut::<Run>(start);
+        let run = run.cast::<Run>();
         // SAFETY: the run is new, and large enough for a header.
         unsafe {
             let (links, in_use) = (Node::NEW, [false; MARKS]);
-            *run = Run { links, free: null_mut(), unused, used: 0, capacity, class, this: start, in_use };
+            *run = Run { links, free: null_mut(), unused, used: 0, capacity, this: run.addr() + class, in_use };
             push(&mut self.runs[class], run.cast());
         }
         Some(())
@@ -195,7 +182,7 @@ impl Small {
             let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
             let (run, block) = (run_of(block, class), with_exposed_provenance_mut::<FreeBlock>(block));
             if (*run).used == (*run).capacity {
-                push(&mut self.runs[(*run).class], run.cast());
+                push(&mut self.runs[class], run.cast());
             }
             *block = FreeBlock { next: replace(&mut (*run).free, block) };
             mark(run, block.addr(), false);
@@ -205,7 +192,7 @@ impl Small {
                     self.large();
                     self.kept = run;
                 }
-                if class >= SMALL_CLASSES || self.large.free_before(run.addr()) > RUN {
+                if class >= SMALL_CLASSES || self.large.free_before(run.addr()) > 2 * RUN {
                     self.large();
                 }
             }
@@ -219,7 +206,7 @@ impl Small {
         // SAFETY: it is null or a run, and a run without a block in use isn't used again.
         unsafe {
             if !run.is_null() && (*run).used == 0 {
-                remove(&mut self.runs[(*run).class], run.cast());
+                remove(&mut self.runs[(*run).this - run.addr()], run.cast());
                 (*run).this = 0;
                 self.large.deallocate(run.addr());
             }
@@ -227,27 +214,14 @@ impl Small {
         &mut self.large
     }
 
-    /// Checks that the block may be freed with this layout, as far as that can be seen.
-    pub fn check(&self, block: usize, layout: Layout) -> Result<(), &'static str> {
-        let Some(class) = class_of(layout) else { return self.large.check(block, layout) };
-        let run = run_of(block, class);
-        if !self.large.contains(block) || !self.large.contains(run.addr()) {
-            return Err("it is not in this heap");
-        }
-        // SAFETY: the run is read if it is in this heap, and what has its own address there is a run. So is the block.
-        unsafe {
-            let (class_of_run, offset) = ((*run).class, block - run.addr());
-            if (*run).this != run.addr() || class_of_run != class && !(self.has_lent && class_of_run > class) {
-                return Err("it is in no run of blocks of that size");
-            }
-            if offset < size_of::<Run>() || !offset.is_multiple_of(size_of_class(class_of_run)) {
-                Err("no block starts there")
-            } else if !(*run).in_use[offset / size_of_class(class_of_run)] {
-                Err("it is free already")
-            } else {
-                Ok(())
-            }
-        }
+    /// Whether this is a block in use with this layout, as far as that can be seen.
+    pub fn is_in_use(&self, block: usize, layout: Layout) -> bool {
+        let Some(class) = class_of(layout) else { return self.large.is_in_use(block, layout) };
+        let (run, offset) = (run_of(block, class), block & (size_of_run(class) - 1));
+        let is_here = self.large.contains(block) && self.large.contains(run.addr());
+        let (number, rest) = (offset / size_of_class(class), offset % size_of_class(class));
+        // SAFETY: the run is in this heap.
+        is_here && unsafe { (*run).this == run.addr() + class && rest == 0 && (*run).in_use[number] }
     }
 }
 
@@ -260,6 +234,6 @@ impl Small {
 unsafe fn mark(run: *mut Run, block: usize, in_use: bool) {
     if cfg!(debug_assertions) {
         // SAFETY: a run has a header.
-        unsafe { (*run).in_use[(block - run.addr()) / size_of_class((*run).class)] = in_use };
+        unsafe { (*run).in_use[(block - run.addr()) / size_of_class((*run).this - run.addr())] = in_use };
     }
 }

@@ -5,7 +5,10 @@ use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cmp::max;
 use std::ops::Range;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use under_std::{PAGE, memory, others_take, with_room};
 
 under_std::first!();
@@ -57,16 +60,20 @@ impl Alone {
     }
 }
 
+/// Lets memory of this process be used, or not.
+fn set_access(start: *mut u8, bytes: usize, allowed: bool) {
+    let rights = if allowed { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+    // SAFETY: the memory isn't in use.
+    assert_eq!(unsafe { libc::mprotect(start.cast(), bytes, rights) }, 0);
+}
+
 /// Does something that must not touch the memory from `start` to `end`, as far as there are whole pages in it.
-fn untouched(start: *mut u8, end: *mut u8, action: impl FnOnce()) {
-    let start = start.map_addr(|address| address.next_multiple_of(PAGE));
-    let protect = |rights| {
-        // SAFETY: the memory isn't in use.
-        assert_eq!(unsafe { libc::mprotect(start.cast(), (end.addr() - start.addr()) / PAGE * PAGE, rights) }, 0);
-    };
-    protect(libc::PROT_NONE);
+fn untouched(start: *mut u8, end: *mut u8, page: usize, action: impl FnOnce()) {
+    let start = start.map_addr(|address| address.next_multiple_of(page));
+    let bytes = (end.addr() - start.addr()) / page * page;
+    set_access(start, bytes, false);
     action();
-    protect(libc::PROT_READ | libc::PROT_WRITE);
+    set_access(start, bytes, true);
 }
 
 /// One block grows in small steps while small ones are made: the peak is not many times what is in use.
@@ -137,12 +144,11 @@ fn finds_an_aligned_block() {
     }
 }
 
-/// A small block can be allocated as long as there is any room for it.
+/// Where nothing is left at the top, small blocks are in what is free below others.
 #[test]
 fn finds_room_for_small_blocks_to_the_last() {
     let heap = Alone::new();
     let gaps: Vec<_> = (0..100).map(|_| (heap.alloc(bytes(2000)), heap.alloc(bytes(64_000)))).collect();
-    let in_runs: Vec<_> = (0..2000).map(|n| bytes([80, 1000][n % 2])).map(|size| (heap.alloc(size), size)).collect();
     let fill = |layout: Layout| -> Vec<_> {
         std::iter::repeat_with(|| heap.alloc(layout)).take_while(|block| !block.is_null()).collect()
     };
@@ -159,14 +165,6 @@ fn finds_room_for_small_blocks_to_the_last() {
             assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{layout:?}");
             blocks.iter().for_each(|block| heap.free(*block, layout));
         }
-        // Where all else is full, a free block in a run of larger ones is used, if it is aligned well enough.
-        fill(bytes(16));
-        let layout = Layout::from_size_align(16, 16).expect("valid");
-        let freed = in_runs.iter().enumerate().filter(|(n, _)| n % 5 > 0);
-        freed.for_each(|(_, (block, size))| heap.free(*block, *size));
-        let blocks = fill(layout);
-        assert!(blocks.len() >= 800, "{}", blocks.len());
-        blocks.iter().for_each(|block| heap.free(*block, layout));
     });
     // There is nothing left at the top, and the heap goes on above others.
     others_take(1);
@@ -182,7 +180,7 @@ fn frees_a_block_without_a_search() {
     free(6000..24_000);
     // What is freed next has links to these.
     free(0..3000);
-    untouched(blocks[6000], blocks[24_000], || free(3000..5000));
+    untouched(blocks[6000], blocks[24_000], PAGE, || free(3000..5000));
 }
 
 /// Many gaps are as large as a run, but have no room for one at a multiple of 16 KiB. A search for a run touches few.
@@ -194,9 +192,65 @@ fn finds_room_for_a_run_without_a_long_search() {
     let gaps: Vec<_> = gaps.collect();
     // The last ones that are freed are the first that are tried.
     (50..150).chain(0..50).chain(150..200).for_each(|n| heap.free(gaps[n], gap));
-    untouched(gaps[50], gaps[149], || {
+    untouched(gaps[50], gaps[149], PAGE, || {
         let blocks: Vec<_> = (0..100_000).map(|_| heap.alloc(bytes(100))).collect();
         blocks.iter().for_each(|block| heap.free(*block, bytes(100)));
+    });
+}
+
+/// A box that is made and dropped again and again, alone in its class, doesn't make a run each time.
+#[test]
+fn keeps_the_run_of_a_box() {
+    let heap = Alone::new();
+    let block = heap.alloc(bytes(48));
+    heap.alloc(bytes(40_000));
+    heap.free(block, bytes(48));
+    // What follows the run has its header in the run's last word. If the run goes back, that is noted there.
+    let end = block.map_addr(|address| (address + 1).next_multiple_of(16 * KIB));
+    // SAFETY: the call only returns a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    untouched(block, end, page, || (0..100).for_each(|_| heap.free(heap.alloc(bytes(48)), bytes(48))));
+}
+
+/// The thread that holds the lock gets a signal. Its handler returns when the other thread, which waits for the lock,
+/// sleeps.
+#[test]
+fn a_thread_waits_in_the_kernel() {
+    static GUARDED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+    static HELD: AtomicBool = AtomicBool::new(false);
+    static WAITS: AtomicI32 = AtomicI32::new(0);
+    static SLEPT: AtomicBool = AtomicBool::new(false);
+    extern "C" fn on_signal(_: libc::c_int) {
+        HELD.store(true, SeqCst);
+        let end = Instant::now() + Duration::from_secs(20);
+        while !SLEPT.load(SeqCst) && Instant::now() < end {
+            let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", WAITS.load(SeqCst)));
+            SLEPT.store(stat.is_ok_and(|stat| stat.contains(") S ")), SeqCst);
+        }
+        set_access(GUARDED.load(SeqCst), PAGE, true);
+    }
+
+    let heap = Alone::new();
+    let (_below, block, _above) = (heap.alloc(bytes(200_000)), heap.alloc(bytes(100_000)), heap.alloc(bytes(2000)));
+    heap.free(block, bytes(100_000));
+    // The header of the free block is in here, and nothing but this heap.
+    GUARDED.store(block.map_addr(|address| (address - 1) / PAGE * PAGE), SeqCst);
+    set_access(GUARDED.load(SeqCst), PAGE, false);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            // SAFETY: the call only returns a number.
+            WAITS.store(unsafe { libc::gettid() }, SeqCst);
+            while !HELD.load(SeqCst) {}
+            // SAFETY: the size isn't 0.
+            unsafe { heap.heap.alloc(bytes(3000)) }.addr()
+        });
+        // SAFETY: the handler uses no more than a thread may that is in the middle of `alloc`.
+        let before = unsafe { libc::signal(libc::SIGSEGV, on_signal as extern "C" fn(_) as usize) };
+        while WAITS.load(SeqCst) == 0 {}
+        assert_eq!(heap.alloc(bytes(100_000)), block);
+        // SAFETY: this is what was there before.
+        unsafe { libc::signal(libc::SIGSEGV, before) };
+        assert!(waits.join().unwrap() > 0 && SLEPT.load(SeqCst));
     });
 }
 
@@ -252,6 +306,21 @@ fn gives_memory_back_above_others() {
     assert!(now() < end + MIB, "{} bytes stay", now() - end);
 }
 
+/// Above others, there is room for the whole of a block, wherever they end.
+#[test]
+fn has_room_above_others() {
+    // The break moves to multiples of 64 KiB.
+    for size in (128 * KIB - 128..128 * KIB).step_by(3).chain([150 * KIB, 900 * KIB]) {
+        for align in [1, 16 * KIB] {
+            let (heap, layout) = (Alone::new(), Layout::from_size_align(size, align).expect("valid"));
+            heap.free(heap.alloc(bytes(100 * KIB)), bytes(100 * KIB));
+            others_take(size % 61);
+            let block = heap.alloc(layout);
+            assert!(block.addr() + size <= now(), "{layout:?}");
+        }
+    }
+}
+
 /// What is free is used before what is at the top. The break comes down, whatever is freed last, and whatever is left
 /// below.
 #[test]
@@ -260,11 +329,11 @@ fn uses_memory_again_and_gives_it_back() {
     heap.alloc(bytes(48));
     let large = heap.alloc(bytes(8 * MIB));
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(bytes(48))).collect();
-    let before = now();
     // These are in full runs.
+    let end = small.iter().max().unwrap().wrapping_add(16 * KIB);
     small.iter().step_by(2).for_each(|block| heap.free(*block, bytes(48)));
     small.iter_mut().step_by(2).for_each(|block| *block = heap.alloc(bytes(48)));
-    assert_eq!(now(), before);
+    assert!(small.iter().all(|block| *block < end));
     heap.free(large, bytes(8 * MIB));
     // There is more room at the top.
     let top = heap.alloc(bytes(MIB));
@@ -344,19 +413,49 @@ fn blocks_take_little_more_than_their_size() {
     }
 }
 
-/// The kernel isn't asked for huge pages for memory that is only reserved, so that is in memory page by page.
+/// The kernel is asked for huge pages where memory is filled, and not where it is only reserved.
 #[test]
-fn what_is_reserved_has_no_huge_pages() {
+fn asks_for_huge_pages_where_memory_is_filled() {
     let heap = Alone::new();
     let reserved = (0..100).map(|_| heap.alloc(bytes(MIB))).last().unwrap();
+    let large = heap.alloc(bytes(4 * MIB));
+    let grown = heap.realloc(heap.alloc(bytes(MIB)), bytes(MIB), 8 * MIB);
+    let small = (0..100_000).map(|_| heap.alloc(bytes(48))).last().unwrap();
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let is_of_it = |line: &&str| {
-        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-        let number = |word| usize::from_str_radix(word, 16).ok();
-        range.is_some_and(|(start, end)| number(start) <= Some(reserved.addr()) && Some(reserved.addr()) < number(end))
+    let is_advised = |block: *mut u8, size: usize| {
+        let is_there = |line: &&str| {
+            let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+            let address = |word| usize::from_str_radix(word, 16).ok();
+            let middle = Some(block.addr() + size / 2);
+            range.is_some_and(|(start, end)| address(start) <= middle && middle < address(end))
+        };
+        let flags = maps.lines().skip_while(|line| !is_there(line)).find(|line| line.starts_with("VmFlags:"));
+        flags.unwrap().contains(" hg")
     };
-    let flags = maps.lines().skip_while(|line| !is_of_it(line)).find(|line| line.starts_with("VmFlags:")).unwrap();
-    assert!(!flags.contains(" hg"), "{flags}");
+    assert!(!is_advised(reserved, MIB));
+    // A kernel without huge pages can't be asked, and one with larger pages isn't.
+    let there_are = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
+    // SAFETY: the call only returns a number.
+    if there_are && unsafe { libc::sysconf(libc::_SC_PAGESIZE) } == 4096 {
+        assert!(is_advised(large, 4 * MIB) && is_advised(grown, 8 * MIB) && is_advised(small, 0));
+    }
+}
+
+/// The break moves up by half of the heap, but not by more than 32 MiB, if that is more than what is needed.
+#[test]
+fn moves_the_break_up_in_large_steps() {
+    let heap = Alone::new();
+    for size in [10_000, 100_000, MIB, 100 * MIB] {
+        for _ in 0..100 * MIB / size {
+            let (before, calls) = (heap.size(), heap.heap.brk_calls());
+            heap.alloc(bytes(size));
+            let step = heap.size() - before;
+            // The other call looks up where the break is.
+            assert_eq!(heap.heap.brk_calls() - calls, if step > 0 { 2 } else { 0 });
+            assert!(step == 0 || step >= (before / 2).min(32 * MIB), "{step} bytes after {before}");
+            assert!(step <= max(before / 2, size).min(max(size, 32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
+        }
+    }
 }
 
 /// All blocks are freed, in any order.

@@ -21,10 +21,10 @@ const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 /// but not by more than this. What isn't used costs nothing: the kernel gives a page at the first access to it.
 const MAX_RESERVE: usize = 32 << 20;
 
-/// From this size on, in bytes, the heap asks for huge pages: for runs, for blocks of this size, and where blocks have
-/// grown. The kernel then gives 2 MiB at the first access, in place of 4 KiB. It isn't asked for them for other blocks,
-/// since memory that is only reserved would come into memory by that.
-pub(crate) const HUGE_FROM: usize = 4 << 20;
+/// From this size on, in bytes, the heap asks for huge pages: for runs, and where blocks have grown. The kernel then
+/// gives 2 MiB at the first access, in place of 4 KiB. The heap doesn't ask for them for other blocks, since memory that
+/// is only reserved would come into memory by that.
+const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;
 

@@ -13,7 +13,7 @@
 //! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
 //! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
 
-use crate::break_region::{BreakRegion, HUGE_FROM, PAGE_GRANULARITY};
+use crate::break_region::{BreakRegion, PAGE_GRANULARITY};
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
 use core::ptr::{null_mut, with_exposed_provenance_mut};
@@ -77,9 +77,6 @@ impl Large {
                 self.release(free, start);
             }
             self.split(start, size);
-            if size >= HUGE_FROM && written < layout.size() {
-                self.region.advise_huge_pages(start + WORD, start + size);
-            }
             Some((word(start + WORD).cast(), written))
         }
     }

@@ -207,7 +207,6 @@ impl Small {
         unsafe {
             if !run.is_null() && (*run).used == 0 {
                 remove(&mut self.runs[(*run).this - run.addr()], run.cast());
-                (*run).this = 0;
                 self.large.deallocate(run.addr());
             }
         }
@@ -217,11 +216,10 @@ impl Small {
     /// Whether this is a block in use with this layout, as far as that can be seen.
     pub fn is_in_use(&self, block: usize, layout: Layout) -> bool {
         let Some(class) = class_of(layout) else { return self.large.is_in_use(block, layout) };
-        let (run, offset) = (run_of(block, class), block & (size_of_run(class) - 1));
-        let is_here = self.large.contains(block) && self.large.contains(run.addr());
-        let (number, rest) = (offset / size_of_class(class), offset % size_of_class(class));
-        // SAFETY: the run is in this heap.
-        is_here && unsafe { (*run).this == run.addr() + class && rest == 0 && (*run).in_use[number] }
+        let (run, offset, size) = (run_of(block, class), block & (size_of_run(class) - 1), size_of_class(class));
+        let may_start = self.large.contains(run.addr()) && offset.is_multiple_of(size);
+        // SAFETY: it is read if it is in this heap, and it is a run if it says so.
+        may_start && unsafe { (*run).this == run.addr() + class && (*run).in_use[offset / size] }
     }
 }
 

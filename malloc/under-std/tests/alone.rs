@@ -4,6 +4,7 @@ use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cmp::max;
+use std::hint::spin_loop;
 use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
@@ -240,13 +241,17 @@ fn a_thread_waits_in_the_kernel() {
         let waits = scope.spawn(|| {
             // SAFETY: the call only returns a number.
             WAITS.store(unsafe { libc::gettid() }, SeqCst);
-            while !HELD.load(SeqCst) {}
+            while !HELD.load(SeqCst) {
+                spin_loop();
+            }
             // SAFETY: the size isn't 0.
             unsafe { heap.heap.alloc(bytes(3000)) }.addr()
         });
         // SAFETY: the handler uses no more than a thread may that is in the middle of `alloc`.
         let before = unsafe { libc::signal(libc::SIGSEGV, on_signal as extern "C" fn(_) as usize) };
-        while WAITS.load(SeqCst) == 0 {}
+        while WAITS.load(SeqCst) == 0 {
+            spin_loop();
+        }
         assert_eq!(heap.alloc(bytes(100_000)), block);
         // SAFETY: this is what was there before.
         unsafe { libc::signal(libc::SIGSEGV, before) };
@@ -309,12 +314,13 @@ fn gives_memory_back_above_others() {
 /// Above others, there is room for the whole of a block, wherever they end.
 #[test]
 fn has_room_above_others() {
-    // The break moves to multiples of 64 KiB.
-    for size in (128 * KIB - 128..128 * KIB).step_by(3).chain([150 * KIB, 900 * KIB]) {
+    // The break moves to multiples of 64 KiB. So these sizes leave the least room with one alignment or the other.
+    let sizes = (128 * KIB - 128..128 * KIB).chain(160 * KIB - 64..160 * KIB + 64).step_by(3);
+    for size in sizes.chain([150 * KIB, 900 * KIB]) {
         for align in [1, 16 * KIB] {
             let (heap, layout) = (Alone::new(), Layout::from_size_align(size, align).expect("valid"));
             heap.free(heap.alloc(bytes(100 * KIB)), bytes(100 * KIB));
-            others_take(size % 61);
+            others_take(align.saturating_sub(64) + size % 61);
             let block = heap.alloc(layout);
             assert!(block.addr() + size <= now(), "{layout:?}");
         }
@@ -417,8 +423,7 @@ fn blocks_take_little_more_than_their_size() {
 #[test]
 fn asks_for_huge_pages_where_memory_is_filled() {
     let heap = Alone::new();
-    let reserved = (0..100).map(|_| heap.alloc(bytes(MIB))).last().unwrap();
-    let large = heap.alloc(bytes(4 * MIB));
+    let reserved = (0..10).map(|_| heap.alloc(bytes(10 * MIB))).last().unwrap();
     let grown = heap.realloc(heap.alloc(bytes(MIB)), bytes(MIB), 8 * MIB);
     let small = (0..100_000).map(|_| heap.alloc(bytes(48))).last().unwrap();
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
@@ -432,12 +437,12 @@ fn asks_for_huge_pages_where_memory_is_filled() {
         let flags = maps.lines().skip_while(|line| !is_there(line)).find(|line| line.starts_with("VmFlags:"));
         flags.unwrap().contains(" hg")
     };
-    assert!(!is_advised(reserved, MIB));
+    assert!(!is_advised(reserved, 10 * MIB));
     // A kernel without huge pages can't be asked, and one with larger pages isn't.
     let there_are = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
     // SAFETY: the call only returns a number.
     if there_are && unsafe { libc::sysconf(libc::_SC_PAGESIZE) } == 4096 {
-        assert!(is_advised(large, 4 * MIB) && is_advised(grown, 8 * MIB) && is_advised(small, 0));
+        assert!(is_advised(grown, 8 * MIB) && is_advised(small, 0));
     }
 }
 

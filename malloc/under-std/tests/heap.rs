@@ -53,11 +53,15 @@ fn a_debug_build_knows_what_is_no_block() {
     // SAFETY: the blocks are from this heap, with these layouts, and the sizes aren't 0. Only the call with a mistake
     // is wrong, and it ends the program.
     unsafe {
+        let kept: Vec<_> = (0..1000).map(|_| alloc(small)).collect();
+        // It is also where a block of 32 bytes could be in use.
+        let in_full_run = *kept[400..].iter().find(|block| block.addr() & 0x3fff == 4800).unwrap();
         let many: Vec<_> = (0..29_000).map(|_| alloc(small)).collect();
         // In the lower half of its run, so what comes after it there has never been used.
         let one = std::iter::repeat_with(|| alloc_zeroed(small)).find(|one| one.addr() & 0x3fff < 0x2000).unwrap();
         let [freed, first, coalesced, other, top] =
             [small, large, large, large, large].map(|layout| alloc_zeroed(layout));
+        other.write_bytes(1, large.size());
         many.iter().for_each(|block| dealloc(*block, small));
         for (block, layout) in [(freed, small), (first, large), (coalesced, large), (top, large)] {
             dealloc(block, layout);
@@ -78,7 +82,9 @@ fn a_debug_build_knows_what_is_no_block() {
             (many[2000], small),
             (other, large.align_to(2 << other.addr().trailing_zeros()).unwrap()),
             (other, small),
-            (one, Layout::new::<[u64; 4]>()),
+            (in_full_run, Layout::new::<[u64; 4]>()),
+            // What looks like the header of a run is not one.
+            (other.map_addr(|address| ((address + 0x8000) & !0x3fff) + 4800), small),
             (one, large),
             (other.wrapping_add(1600), large),
             (other, Layout::new::<[u64; 100_010]>()),
@@ -86,7 +92,7 @@ fn a_debug_build_knows_what_is_no_block() {
         if let Ok(number) = std::env::var("MISTAKE") {
             let number: usize = number.parse().unwrap();
             let (block, layout) = mistakes[number];
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 dealloc(block, layout);
             } else {
                 let _ = realloc(block, layout, 1);
@@ -102,6 +108,7 @@ fn a_debug_build_knows_what_is_no_block() {
             let is_told = stderr.lines().any(|line| line.starts_with("0x") && line.ends_with(&message));
             assert!(is_told && !output.status.success(), "{number}: {stderr}");
         }
+        kept.iter().for_each(|block| dealloc(*block, small));
         dealloc(one, small);
     }
 }

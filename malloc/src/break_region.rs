@@ -22,8 +22,8 @@ const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 const MAX_RESERVE: usize = 32 << 20;
 
 /// From this size on, in bytes, the heap asks for huge pages: for runs, and where blocks have grown. The kernel then
-/// gives 2 MiB at the first access, in place of 4 KiB. The heap doesn't ask for them for other blocks, since memory that
-/// is only reserved would come into memory by that.
+/// gives 2 MiB at the first access, in place of 4 KiB. The heap doesn't ask for them for other blocks. They may only be
+/// reserved, and one access would bring 2 MiB into memory.
 const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;

@@ -56,8 +56,8 @@ impl Large {
         Large { region, start: 0, top: 0, limit: 0, zeroed_from: 0, bins, used_bins: 0 }
     }
 
-    /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel has
-    /// given them.
+    /// Returns a block, and how many bytes at its start may have been written to. The others are zero, as the kernel
+    /// has given them.
     pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
         let end = position(self.top, align) + size;

@@ -85,12 +85,10 @@ unsafe impl GlobalAlloc for FreeList {
             let start = align_up(program_break, UNIT);
             if start != self.end.get() {
                 // This is the first block, or somebody else has moved the break. The heap goes on from there.
-                let (top, end) = (self.top.replace(start), self.end.replace(start));
-                // SAFETY: the last link is null. What was free at the top still is. The size of the layout isn't 0.
-                unsafe {
-                    *link = free_block(top, end, null_mut());
-                    return self.alloc(layout);
-                }
+                // SAFETY: the last link is null. What was free at the top still is.
+                unsafe { *link = free_block(self.top.replace(start), self.end.replace(start), null_mut()) };
+                // SAFETY: as the caller says.
+                return unsafe { self.alloc(layout) };
             }
             let new_break = start.wrapping_add((rest.addr() - start.addr()).next_multiple_of(STEP));
             // SAFETY: the break moves up, so no memory is taken away.
@@ -98,8 +96,7 @@ unsafe impl GlobalAlloc for FreeList {
             self.end.set(new_break);
         }
         // SAFETY: the last link is null. This is what is left below the block, for its alignment.
-        unsafe { *link = free_block(self.top.get(), block, null_mut()) };
-        self.top.set(rest);
+        unsafe { *link = free_block(self.top.replace(rest), block, null_mut()) };
         block
     }
 

@@ -11,8 +11,8 @@ use syscalls::{Sysno, syscall};
 /// and 64 KiB on some, so this is right on all. At least so much free memory stays below the break when it moves down.
 pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 
-/// The trim threshold is how much used memory has to be free at the top of the heap, in addition to a quarter of the
-/// heap, for the break to move down. It starts at the first of these. When the break has to move up again after that,
+/// The break moves down when the top of the heap has this many free bytes that have been used before, in addition to a
+/// quarter of the heap. The threshold starts at the first of these. When the break has to move up again after that,
 /// moving it down was not worth it: so the threshold becomes twice what was free then, up to the second. A program that
 /// makes and drops the same blocks over and over soon makes no more system calls.
 const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
@@ -21,11 +21,11 @@ const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
 /// but not by more than this. What isn't used costs nothing: the kernel gives a page at the first access to it.
 const MAX_RESERVE: usize = 32 << 20;
 
-/// From this size on, in bytes, the heap asks for huge pages: for runs, and where blocks have grown. The kernel then
-/// gives 2 MiB at the first access, in place of 4 KiB. The heap doesn't ask for them for other blocks. They may only be
-/// reserved, and one access would bring 2 MiB into memory.
+/// A heap of at least this many bytes asks for huge pages: for runs, and where blocks have grown. The kernel then
+/// gives 2 MiB at the first access, instead of 4 KiB. The heap doesn't ask for them for other blocks, which may be
+/// reserved and never filled: then one access would bring 2 MiB into memory.
 const HUGE_FROM: usize = 4 << 20;
-const HUGE_PAGE: usize = 2 << 20;
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;
 
 /// Held from looking up the break until it is moved, since a program can have several heaps.
@@ -84,11 +84,11 @@ impl BreakRegion {
         })
     }
 
-    /// Asks the kernel for huge pages where they start between `start` and `end`. It is only advice: if the kernel
-    /// refuses, that changes nothing.
+    /// Asks the kernel for huge pages where there are whole ones between `start` and `end`. It is only advice: if the
+    /// kernel refuses, that changes nothing.
     pub fn advise_huge_pages(&self, start: usize, end: usize) {
         let start = start.next_multiple_of(HUGE_PAGE);
-        let end = end.next_multiple_of(HUGE_PAGE).min(self.end);
+        let end = end.min(self.end) & !(HUGE_PAGE - 1);
         if self.size >= HUGE_FROM && start < end && !cfg!(miri) {
             // The call starts 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge
             // pages would have up to 512 MiB.
@@ -97,9 +97,9 @@ impl BreakRegion {
         }
     }
 
-    /// Moves the break down if that is worth it, and if nobody else has memory above it. It may be that they have it
-    /// for ever, and asking takes a system call: so after a refusal it is tried at the second time, the fourth, the
-    /// eighth and so on.
+    /// Moves the break down if that is worth it, and if nobody else has memory above this region. Others may keep such
+    /// memory for ever, and looking up the break takes a system call. So as long as they do, the break is looked up
+    /// only the first time, the second, the fourth, the eighth and so on.
     ///
     /// # Safety
     ///

@@ -31,7 +31,7 @@ const MIN: usize = 2 * UNIT;
 const FREE: usize = 1;
 const PREVIOUS_IS_FREE: usize = 2;
 
-/// How many blocks of a bin are tried that may be too small, before one is taken that is larger than it has to be.
+/// How many blocks of a bin are tried that may be too small, before a larger one or the top is taken.
 const TRIES: usize = 8;
 
 /// The heap for large blocks.
@@ -115,16 +115,18 @@ impl Large {
             let end = start + old_size;
             if size > old_size {
                 if end == self.top && start + size > self.limit {
-                    // If others have moved the break, the heap grows elsewhere, and this is no longer the top.
+                    // If others have moved the break, the heap grows above them, for the block that replaces this one.
+                    // Then what comes after this one is no longer the top.
                     self.grow(start + size, size);
                 }
+                // The block takes all that is free after it, and `split` gives back what it doesn't need.
                 if end == self.top || *word(end) & FREE != 0 {
                     *word(start) += self.remove(end) - end;
                 }
             }
             let fits = size <= size_at(start);
-            if fits {
-                // What a block has grown by is being filled.
+            if fits && size <= 2 * old_size {
+                // This is how a block grows that is filled. One that grows by more may only be reserved.
                 self.region.advise_huge_pages(end, start + size);
             }
             self.split(start, if fits { size } else { old_size });
@@ -299,8 +301,8 @@ fn position(start: usize, align: usize) -> usize {
     if first(start) == start { start } else { first(start + MIN) }
 }
 
-/// Returns the bin for free blocks of this size: a power of two, or one and a half times that, or what is a little
-/// more.
+/// Returns the bin for free blocks of this size. A bin begins at a power of two, or at one and a half times that, and
+/// ends where the next one begins.
 fn bin_of(size: usize) -> usize {
     let power = size.ilog2() as usize;
     2 * power + (size >> (power - 1) & 1)

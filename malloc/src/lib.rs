@@ -27,9 +27,9 @@ use small::{Small, class_of};
 ///
 /// # Threads
 ///
-/// Threads may share a heap. They wait at one lock, in the kernel, which lets other threads run meanwhile. A thread
-/// with a high priority can wait for one with a low priority, and no longer than that takes to run for a moment: but
-/// the kernel doesn't know whom it waits for, and may let others run before.
+/// Threads may share a heap, but only one can use it at a time. The others wait, and soon do so in the kernel, so that
+/// this one can run. Neither their order nor how long they wait is guaranteed. A thread of high priority may have to
+/// wait until one of low priority has run for a moment. The kernel doesn't know that, and may let others run first.
 ///
 /// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the thread that holds
 /// the lock may be the one that was interrupted, or one that the child doesn't have.
@@ -39,18 +39,24 @@ use small::{Small, class_of};
 /// A program may have several heaps, and may move the break itself while no other thread uses a heap. The heap looks up
 /// where the break is each time before it moves it, and leaves alone what others have put above its memory. The others
 /// have to do the same. glibc's `malloc` doesn't: it goes on from where it left the break, and takes away what was put
-/// there since. So a program with a C library has to keep that off the break before it uses the heap, by
-/// `M_MMAP_THRESHOLD` 0, `M_MMAP_MAX` `INT_MAX` and `M_TRIM_THRESHOLD` -1 (`man 3 mallopt`).
+/// there since. So a program with glibc has to keep that off the break before it uses the heap, by `M_MMAP_THRESHOLD`
+/// 0, `M_MMAP_MAX` `INT_MAX` and `M_TRIM_THRESHOLD` -1 (`man 3 mallopt`). std allocates before `main`, so where the
+/// heap is the global allocator, a function in the section `.init_array` has to do that. musl has no such settings, so
+/// the heap is not for programs that are linked with musl.
+///
+/// The memory of a heap that is dropped doesn't go back to the kernel.
 ///
 /// # Errors
 ///
-/// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, the program panics with a
-/// message that has the number of bytes, and exits with status 70. A block of up to 1 KiB that changes its size may be
-/// moved, and a block that becomes smaller than that is, so `realloc` can fail even when it makes a block smaller.
+/// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, a freestanding program panics
+/// with a message that has the number of bytes, and exits with status 70. (With std, it prints a message and aborts.) A
+/// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
+/// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
 ///
 /// In a debug build, a program panics and ends if it frees or resizes what isn't a block in use with that layout: an
-/// address inside a block, one that is free already, or one of another size. That takes constant time. It isn't seen
-/// if the memory has been handed out again, or if the bytes before it happen to look like the header of such a block.
+/// address inside a block, a block that is free already, or one of another size. The check takes constant time. It
+/// misses a mistake if both sizes are rounded up to the same size, if the memory has been handed out again, or if the
+/// memory before that address happens to look like the header of such a block.
 pub struct Heap(Lock<Small>);
 
 impl Heap {
@@ -65,8 +71,8 @@ impl Heap {
         self.0.locked(|small| small.large.region.brk_calls)
     }
 
-    /// In a debug build, ends the program if this is no block. The lock isn't held any more then, since a panic may
-    /// allocate. As a function for C it can't unwind, which an allocator may not do.
+    /// In a debug build, ends the program if this isn't a block in use. The lock is released before a panic, which may
+    /// allocate. With the ABI of C, this function can't unwind, which an allocator must not do.
     extern "C" fn check(&self, block: *mut u8, layout: &Layout) {
         if cfg!(debug_assertions) && !self.0.locked(|small| small.is_in_use(block.addr(), *layout)) {
             panic!("{block:p} is not a block of {} bytes in use", layout.size());
@@ -102,7 +108,7 @@ unsafe impl GlobalAlloc for Heap {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         let stays = match (class_of(layout), class_of(new_layout)) {
             // SAFETY: the caller has the large block from here.
-            (None, None) => self.0.locked(|small| unsafe { small.large.resize(block.expose_provenance(), new_size) }),
+            (None, None) => self.0.locked(|small| unsafe { small.large().resize(block.expose_provenance(), new_size) }),
             (old, new) => old == new,
         };
         if stays {

@@ -20,10 +20,12 @@
 //! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
 //!   never been used, so it needn't be in memory.
 //! - The runs of a class that have room form a list too. A run without a block in use goes back to the large heap. The
-//!   last such run is kept until a run or a large block is made or freed, unless more than 32 KiB are free below it.
-//! - Blocks of up to 64 KiB that are aligned to a page are in runs too, of at least 32 blocks. A header before each
-//!   would take another page.
+//!   last such run is kept until another run or a large block is made, freed or resized, unless more than 32 KiB are
+//!   free right below it.
+//! - Blocks of up to 64 KiB that are aligned to a page are in runs too, since a header before each would take another
+//!   page. Such a run is at least 32 times as large as its blocks, and goes back as soon as none of them is in use.
 
+use crate::break_region::HUGE_PAGE;
 use crate::large::{Large, WORD};
 use crate::list::{Node, push, remove};
 use core::alloc::Layout;
@@ -43,8 +45,8 @@ const RUN: usize = 16 << 10;
 /// How many blocks a run has at most, in a debug build.
 const MARKS: usize = if cfg!(debug_assertions) { RUN / 16 } else { 0 };
 
-/// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 16 to 64, and
-/// then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
+/// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 8 (not used)
+/// to 64, and then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
 const CLASSES: usize = 48;
 const SMALL_CLASSES: usize = 24;
 
@@ -97,7 +99,7 @@ struct Run {
     /// How many blocks are in use, and how many can be.
     used: usize,
     capacity: usize,
-    /// The address of the run and the number of its class. What has these at its own address is a run of that class.
+    /// The sum of the run's address and its class's number. What has that sum here is a run of that class.
     this: usize,
     /// In a debug build, which blocks are in use.
     in_use: [bool; MARKS],
@@ -154,8 +156,8 @@ impl Small {
         let size = size_of_run(class);
         let (run, written) = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?;
         if written == 0 && class < SMALL_CLASSES {
-            // Runs lie side by side. So what comes after a new one is for the next ones.
-            self.large.region.advise_huge_pages(run.addr(), run.addr() + size);
+            // Runs lie side by side: if this one is at the start of a huge page, the next ones are in the rest of it.
+            self.large.region.advise_huge_pages(run.addr(), run.addr() + HUGE_PAGE);
         }
         let unused = size_of::<Run>().next_multiple_of(size_of_class(class));
         let capacity = (size - WORD - unused) / size_of_class(class);
@@ -199,9 +201,9 @@ impl Small {
         }
     }
 
-    /// Gives the run that is kept back to the large heap, unless a block of it is in use again, and returns that heap.
+    /// Returns the large heap, after giving the kept run back to it, unless a block of that run is in use again.
     #[inline]
-    fn large(&mut self) -> &mut Large {
+    pub fn large(&mut self) -> &mut Large {
         let run = replace(&mut self.kept, null_mut());
         // SAFETY: it is null or a run, and a run without a block in use isn't used again.
         unsafe {

@@ -46,11 +46,13 @@ class Recorder(Process):
         self.heap, self.fresh = bytearray(), b"n" if has_allocator else b"u"
         self.calls, self.blocks = [], []  # of the allocator since the last step, and the memory that they are about
         for name in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if has_allocator else []:
-            block = gdb.block_for_pc(gdb.decode_line(f"__rust_{name}")[1][0].pc)
+            # It is in the block `_` that `#[global_allocator]` makes.
+            function = f"{NAME}::_::__rust_{name}"
+            block = gdb.block_for_pc(gdb.decode_line(function)[1][0].pc)
             code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
             # The result is there after the last call in the function. A block is not in use while it is being freed.
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
-            Place("__rust_dealloc" if name == "dealloc" else f"*{result:#x}", self.guarded(self.on_block))
+            Place(function if name == "dealloc" else f"*{result:#x}", self.guarded(self.on_block))
 
     def on_block(self):
         frame = gdb.newest_frame()

@@ -71,8 +71,8 @@ def show(event):
     if room < len(event.lines):
         picture.remove("")
     source = [f"{number}\t{text[:71] + '…' * (len(text) > 71)}" for number, text in event.lines]
-    if len(source) > max(room + 1, 2):
-        source = ["…", *source[-max(room, 1) :]]
+    if len(source) > room + 1:
+        source = ["…", *source[-room:]] if room > 0 else source[-1:]
     return [*source, *call, "", *picture]
 
 

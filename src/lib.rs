@@ -9,77 +9,36 @@
 //!
 //! # A program of your own
 //!
-//! A freestanding program that uses this library needs three files. This is `Cargo.toml`:
+//! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
+//! `cp -r own-program hello` copies it, and there `cargo run` builds and runs it. Anywhere else, its `Cargo.toml` has to
+//! say where this package is. These are its files:
 //!
-//! ```toml
-//! [package]
-//! name = "own-program"
-//! version = "0.1.0"
-//! edition = "2024"
+//! - `Cargo.toml` names this library, and for the heap the package `program-break-malloc`.
+//! - `build.rs` passes the arguments on that this library has for the linker.
+//! - `src/main.rs` has a `main` that returns a [`Result`], and [`entry!`], which makes it the main function.
 //!
-//! [dependencies]
-//! program-break = { path = "../alloc", default-features = false } # where you cloned it
+//! A debug build can be stepped through in gdb. For a musl target, such as Alpine's, a program also needs this package's
+//! `.cargo/config.toml` in its own directory, or in one above. Without it, there is a `multiple definition of _start`.
 //!
-//! [[bin]]
-//! name = "own-program"
-//! path = "src/main.rs"
-//! # The test harness needs std.
-//! test = false
-//! bench = false
+//! The compiler may call `memcpy`, `memset` or `memcmp` in any program. They are in the package `compiler_builtins`, and
+//! belong to the feature `mem`. A program that has its own leaves that feature out, by `default-features = false`.
 //!
-//! # Nothing unwinds: a panic ends the program.
-//! [profile.dev]
-//! panic = "abort"
-//! codegen-units = 1 # so that gdb's `start` finds a `main` in any module
+//! # What isn't here
 //!
-//! [profile.release]
-//! panic = "abort"
-//! ```
-//!
-//! `build.rs` tells cargo how to link the program. This library has the arguments for the linker, and cargo passes them
-//! on:
+//! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc` makes,
+//! and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For example,
+//! this reads from standard input:
 //!
 //! ```ignore
-//! fn main() {
-//!     let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
-//!     for arg in args.split('\x1f') {
-//!         println!("cargo::rustc-link-arg-bins={arg}");
-//!     }
-//! }
+//! let mut bytes = [0_u8; 100];
+//! // SAFETY: the kernel writes into the array, and no further than its length.
+//! let Ok(length) = (unsafe { syscall!(Sysno::read, 0, bytes.as_mut_ptr(), bytes.len()) }) else { exit(74) };
 //! ```
-//!
-//! And this is `src/main.rs`:
-//!
-//! ```ignore
-//! #![no_std]
-//! #![no_main]
-//!
-//! use program_break::{Error, stdio};
-//!
-//! program_break::entry!(main);
-//!
-//! fn main() -> Result<(), Error> {
-//!     stdio::write_all(stdio::STDOUT, b"Hello\n")
-//! }
-//! ```
-//!
-//! `cargo run` prints `Hello`. A program that copies, clears or compares memory may need `memcpy`, `memset` or
-//! `memcmp`, and so may one that formats text with `writeln!` and a [`stdio::LineWriter`]. The linker says so. They
-//! come with the feature `mem`: leave `default-features = false` out, and copy the file `.cargo/config.toml` of this
-//! package to the same place in yours. Without that file, the package `compiler_builtins` doesn't build on stable Rust
-//! (`E0554`). With `lto`, a function of `core::panicking` may be an undefined symbol: then copy the section
-//! `[profile.release.package.compiler_builtins]` of this package's `Cargo.toml`, too.
-//!
-//! For a musl target, such as Alpine's, a program with or without `mem` needs the flags for the compiler in that
-//! `.cargo/config.toml`. Without them, there is a `multiple definition of _start`.
-//!
-//! The package `program-break-malloc` adds a heap for Rust's `alloc` crate.
 #![no_std]
 
-// This names the package so that it is linked. It defines `memcpy`, `memset` and `memcmp`, which the compiler may call
-// in any program, and which usually come from a C library.
+// This names the package so that it is linked.
 #[cfg(all(feature = "mem", not(miri)))]
-extern crate compiler_builtins as _;
+extern crate memory_functions as _;
 
 #[cfg_attr(miri, path = "arch/miri.rs")]
 mod arch;

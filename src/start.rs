@@ -4,32 +4,36 @@
 /// if it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program
 /// reports that on standard error and exits with status 71 (`Brk`) or 74 (`Write`). After a panic, the status is 70.
 ///
-/// This defines the functions `_start`, where the kernel starts the program, `start`, which `_start` calls, and
-/// `panic`, the panic handler. A program uses the macro once.
+/// This defines `_start`, where the kernel starts the program, and the panic handler, but no name in the module where it
+/// is used. A program uses the macro once. For another exit status, call [`exit`](crate::exit).
 ///
 /// In a debug build, gdb's `start` and `break main` stop in `$main`. If it isn't in the module where the macro is used,
 /// this takes `codegen-units = 1` in the profile.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
-        extern "C" fn start() -> ! {
-            let main: fn() -> Result<(), $crate::Error> = $main;
-            match main() {
-                Ok(()) => $crate::exit(0),
-                Err(error) => $crate::fail(concat!(env!("CARGO_BIN_NAME"), ": "), error),
+        const _: () = {
+            extern "C" fn start() -> ! {
+                let main: fn() -> ::core::result::Result<(), $crate::Error> = $main;
+                match main() {
+                    ::core::result::Result::Ok(()) => $crate::exit(0),
+                    ::core::result::Result::Err(error) => {
+                        $crate::fail(::core::concat!(::core::env!("CARGO_BIN_NAME"), ": "), error)
+                    }
+                }
             }
-        }
 
-        $crate::_start!(start);
+            $crate::_start!(start);
+
+            #[panic_handler]
+            fn panic(info: &::core::panic::PanicInfo) -> ! {
+                $crate::panic(::core::concat!(::core::env!("CARGO_BIN_NAME"), ": "), info)
+            }
+        };
 
         // gdb looks for this symbol. It can only be another name for what is in the same codegen unit, and is left out
         // otherwise. It takes bytes, so release builds are without it.
         #[cfg(debug_assertions)]
-        core::arch::global_asm!(".set main, {}", sym $main);
-
-        #[panic_handler]
-        fn panic(info: &core::panic::PanicInfo) -> ! {
-            $crate::panic(concat!(env!("CARGO_BIN_NAME"), ": "), info)
-        }
+        ::core::arch::global_asm!(".set main, {}", sym $main);
     };
 }

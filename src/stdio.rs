@@ -11,7 +11,7 @@ pub const STDOUT: i32 = 1;
 /// The descriptor of standard error.
 pub const STDERR: i32 = 2;
 
-/// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but not as a constant.
+/// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but its `Errno::into_raw` is no `const fn`.
 const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
 
 /// Writes all of `bytes` to the descriptor `fd`. If the kernel writes only a part of them, this function writes the
@@ -52,6 +52,22 @@ impl LineWriter {
     /// Returns a writer for the descriptor `fd`.
     pub const fn new(fd: i32) -> Self {
         LineWriter { fd, line: [0; 512], len: 0, result: Ok(()) }
+    }
+
+    /// Does what `write!` and `writeln!` ask for.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first failure since the writer was made. Nothing is written after it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a value that is formatted reports an error of its own.
+    pub fn write_fmt(&mut self, text: fmt::Arguments) -> Result<(), Error> {
+        let formatted = fmt::Write::write_fmt(self, text);
+        self.result?;
+        formatted.expect("a value can be formatted");
+        Ok(())
     }
 
     /// Writes what waits for the rest of its line.

@@ -1,91 +1,65 @@
 //! The library in somebody else's program, which plain cargo builds, away from this project's `.cargo/config.toml`.
 
-use common::cargo::{CONFIG, assert_built, build, cargo};
+use common::cargo::{CONFIG, assert_built, build, cargo, own_program};
 use common::*;
 use std::path::Path;
 
 #[test]
-fn builds_and_runs_with_mem_and_without() {
+fn runs_as_it_is_and_as_a_copy() {
+    // The directory's name has all that is hard to quote.
+    let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
+    let (alloc, copy) = (directory.path().join("alloc"), directory.path().join("hello"));
+    std::os::unix::fs::symlink(root(), &alloc).unwrap();
+    assert!(works(&["cp", "-r", alloc.join("own-program").to_str().unwrap(), copy.to_str().unwrap()]));
+    let manifest = std::fs::read_to_string(copy.join("Cargo.toml")).unwrap();
+    std::fs::write(copy.join("Cargo.toml"), manifest.replace("path = \"..", "path = \"../alloc")).unwrap();
+    let target = directory.path().join("target");
+    for package in [&alloc.join("own-program"), &copy] {
+        let cargo = |args: &[&str]| cargo(&target, args).current_dir(package).output().unwrap();
+        for profile in [&[][..], &["--release"]] {
+            let ended = cargo(&[&["run", "--quiet", "--locked"], profile].concat());
+            let squares = "[1, 4, 9, 16, 25, 36, 49, 64, 81, 100]";
+            assert_ended(&ended, &format!("Hello\n{squares}\n"), &String::from_utf8_lossy(&ended.stderr), 0);
+        }
+        assert_built(&cargo(&["test", "--locked", "--all-targets"]));
+    }
+}
+
+/// With LTO, and for musl, where the flags in `.cargo/config.toml` are needed.
+#[test]
+fn may_do_more_with_mem_and_without() {
     let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH.replace("riscv64", "riscv64gc"));
     let has_musl = works(&["sh", "-c", &format!("ls \"$(rustc --print target-libdir --target {musl})\"")]);
     if !has_musl {
         say(&format!("{musl} is left out, since Rust's core for it is missing"));
     }
+    let options = ["--config", CONFIG, "--config=profile.release.lto=true"];
     for (triple, profile) in [("", "dev"), ("", "release"), (&musl, "dev"), (&musl, "release")] {
         if triple == musl && !has_musl {
             continue;
         }
-        let zeroed = build("tests/own-program", triple, profile, &["--config", CONFIG]).join("zeroed");
-        assert_loads(&zeroed, true, 4096);
-        let message = "zeroed: panicked at src/bin/zeroed.rs:18:14:
-42 is too much
-";
+        let [zeroed, copies] = [("zeroed", false), ("copies", true)]
+            .map(|(name, mem)| build(own_program(name, mem), triple, profile, &options).join("own-program"));
+        for program in [&zeroed, &copies] {
+            assert_loads(program, true, 4096);
+        }
+        let message = "own-program: panicked at src/main.rs:18:14:\n42 is too much\n";
         assert_ended(&limited(zeroed).output().unwrap(), "", message, EX_SOFTWARE);
-        let mem = ["--features=mem", "--config", CONFIG];
-        let copies = build("tests/own-program", triple, profile, &mem).join("copies");
-        assert_loads(&copies, true, 4096);
-        let lines = format!(
-            "short
-{:>1124}
-",
-            "longer than the buffer"
-        );
+        let lines = format!("short\n{:>1124}\n", "longer than the buffer");
         let errors = "brk: refused; write: errno 1; ";
         assert_ended(&limited(&copies).output().unwrap(), &format!("{lines}part"), errors, 42);
         if lacks(Need::Ptrace) {
             continue;
         }
         // The first failure is returned, and nothing is written after it.
-        for (call, stdout) in [
-            (
-                2, "short
-",
-            ),
-            (6, &lines),
-        ] {
+        for (call, stdout) in [(2, "short\n"), (6, &lines)] {
             let traced = strace(&copies, &[&format!("-einject=write:error=EIO:when={call}")]);
-            assert_ended(
-                &traced.output,
-                stdout,
-                &format!(
-                    "{errors}copies: write: errno 5
-"
-                ),
-                EX_IOERR,
-            );
+            assert_ended(&traced.output, stdout, &format!("{errors}own-program: write: errno 5\n"), EX_IOERR);
         }
         if profile == "dev" {
             let output = gdb(copies.to_str().unwrap(), &["start", "break main", "run"]);
-            assert_eq!(output.matches("copies::app::main () at src/bin/copies.rs:").count(), 2, "{output}");
+            assert_eq!(output.matches("::app::main () at src/main.rs:").count(), 2, "{output}");
         }
-    }
-}
-
-#[test]
-fn is_written_as_the_documentation_says() {
-    // The directory's name has all that is hard to quote. What the documentation says must hold there to the letter.
-    let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
-    let package = directory.path().join("own");
-    std::fs::create_dir_all(package.join("src")).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), directory.path().join("alloc")).unwrap();
-    let documentation = include_str!("../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//!"));
-    let documentation: String =
-        documentation.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
-    let blocks = documentation.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap().1);
-    let files = ["Cargo.toml", "build.rs", "src/main.rs"];
-    assert_eq!(blocks.clone().count(), files.len());
-    for (file, text) in files.iter().zip(blocks) {
-        std::fs::write(package.join(file), text).unwrap();
-    }
-    // This has the versions that are known to work.
-    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/own-program/Cargo.lock");
-    std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
-
-    for args in [&["build", "--all-targets"][..], &["test"]] {
-        assert_built(&cargo(args).current_dir(&package).output().unwrap());
-    }
-    for args in [&["run", "--quiet"][..], &["run", "--quiet", "--release"]] {
-        assert_ended(&cargo(args).current_dir(&package).output().unwrap(), "Hello\n", "", 0);
     }
 }
 
@@ -94,9 +68,9 @@ fn stops_with_one_sentence_on_another_target() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
-        let mut command = cargo(&["check", "--locked", "--manifest-path", manifest, "--target", triple]);
+        let mut command = cargo(&target, &["check", "--locked", "--manifest-path", manifest, "--target", triple]);
         // The user's own flags for the compiler may be meant for this machine alone.
-        let output = command.arg("--target-dir").arg(&target).env("RUSTFLAGS", "").output().unwrap();
+        let output = command.env("RUSTFLAGS", "").output().unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();

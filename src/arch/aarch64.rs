@@ -17,16 +17,18 @@ use syscalls::Sysno;
 #[macro_export]
 macro_rules! _start {
     ($start:path) => {
-        core::arch::global_asm!(
-            ".globl _start",      // so that the linker finds it
-            "_start:",
-            ".cfi_startproc",     // for debuggers:
-            ".cfi_undefined x30", // no return address, so a backtrace ends here
-            "mov x29, xzr",       // no frame before this one
-            "bl {start}",         // never returns
-            ".cfi_endproc",
-            start = sym $start,
-        );
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        unsafe extern "C" fn _start() -> ! {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",     // for debuggers:
+                ".cfi_undefined x30", // no return address, so a backtrace ends here
+                "mov x29, xzr",       // no frame before this one
+                "bl {start}",         // never returns
+                ".cfi_endproc",
+                start = sym $start,
+            )
+        }
     };
 }
 

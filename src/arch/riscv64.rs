@@ -20,16 +20,18 @@ use syscalls::Sysno;
 #[macro_export]
 macro_rules! _start {
     ($start:path) => {
-        core::arch::global_asm!(
-            ".globl _start",     // so that the linker finds it
-            "_start:",
-            ".cfi_startproc",    // for debuggers:
-            ".cfi_undefined ra", // no return address, so a backtrace ends here
-            "li fp, 0",          // no frame before this one
-            "call {start}",      // never returns
-            ".cfi_endproc",
-            start = sym $start,
-        );
+        #[unsafe(no_mangle)]
+        #[unsafe(naked)]
+        unsafe extern "C" fn _start() -> ! {
+            ::core::arch::naked_asm!(
+                ".cfi_startproc",    // for debuggers:
+                ".cfi_undefined ra", // no return address, so a backtrace ends here
+                "li fp, 0",          // no frame before this one
+                "call {start}",      // never returns
+                ".cfi_endproc",
+                start = sym $start,
+            )
+        }
     };
 }
 

@@ -1,23 +1,28 @@
 //! Cargo as anybody calls it, for what the tests build.
 
 use crate::{limited, root};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The file that cargo reads if it is started in the project's directory.
 pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
 
-/// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test.
-pub fn cargo(args: &[&str]) -> Command {
+/// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test. It builds in
+/// `directory`, whatever the user's configuration says: where the other cargo builds, it might wait for that one.
+pub fn cargo(directory: &Path, args: &[&str]) -> Command {
     let mut command = limited(env!("CARGO"));
     unset_environment(&mut command);
+    for key in ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"] {
+        command.env(key, directory);
+    }
     command.args(args).current_dir("/");
     command
 }
 
 /// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`.
 pub fn unset_environment(command: &mut Command) {
-    let is_theirs = |key: &str| key.starts_with("CARGO_") || key.starts_with("MAKE") || key == "RUSTC_BOOTSTRAP";
+    let is_theirs = |key: &str| key.starts_with("CARGO_") || key.starts_with("MAKE");
     let is_kept = |key: &str| key == "CARGO_HOME" || key.starts_with("CARGO_PROFILE_");
     for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && !is_kept(key)) {
         command.env_remove(key);
@@ -39,16 +44,22 @@ pub fn host() -> String {
     lines.find_map(|line| line.strip_prefix("host: ")).unwrap().to_string()
 }
 
-/// Builds programs of the package in a directory of this project, and returns the directory that they are in. An empty
-/// `triple` is this machine's target.
-pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    // This is in the target directory, where this test is in PROFILE/deps.
+/// A directory for what the tests build. It is in the target directory, where this test is in PROFILE/deps.
+fn built(package: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let directory = test.ancestors().nth(3).unwrap().join("tmp/built").join(package);
     // It is made here, since two cargos that make one at the same time can fail.
-    std::fs::create_dir_all(&directory).unwrap();
-    let mut command = cargo(&["build", "--locked", "--profile", profile, "--manifest-path"]);
-    command.arg(root().join(package).join("Cargo.toml")).arg("--target-dir").arg(&directory).args(options);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// Builds programs of the package in a directory of this project, and returns the directory that they are in. An empty
+/// `triple` is this machine's target.
+pub fn build(package: impl AsRef<Path>, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
+    let name = package.as_ref().file_name().unwrap_or_default().to_str().unwrap();
+    let directory = built(name);
+    let mut command = cargo(&directory, &["build", "--locked", "--profile", profile, "--manifest-path"]);
+    command.arg(root().join(package).join("Cargo.toml")).args(options);
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
     command.args(["--target", target]);
@@ -58,4 +69,22 @@ pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> Pa
     }
     assert_built(&command.output().unwrap());
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
+}
+
+/// Copies `own-program/` to where the tests build, with `tests/programs/NAME.rs` as its program, with the feature `mem`
+/// or without. Returns the copy's directory.
+pub fn own_program(name: &str, mem: bool) -> PathBuf {
+    let (original, copy) = (root().join("own-program"), built("own-program").join(format!("{name}-{mem}")));
+    fs::create_dir_all(copy.join("src")).unwrap();
+    let mut manifest = fs::read_to_string(original.join("Cargo.toml")).unwrap();
+    for path in ["..", "../malloc"] {
+        let there = format!("path = {:?}, default-features = {mem} }}", original.join(path));
+        manifest = manifest.replace(&format!("path = \"{path}\" }}"), &there);
+    }
+    fs::write(copy.join("Cargo.toml"), manifest).unwrap();
+    for file in ["Cargo.lock", "build.rs"] {
+        fs::copy(original.join(file), copy.join(file)).unwrap();
+    }
+    fs::copy(root().join(format!("tests/programs/{name}.rs")), copy.join("src/main.rs")).unwrap();
+    copy
 }

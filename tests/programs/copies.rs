@@ -3,10 +3,17 @@
 #![no_std]
 #![no_main]
 
+// No name here gets in the way of the macro's.
+mod core {}
+struct Ok;
+type Result<T> = ::core::result::Result<T, program_break::Error>;
+fn start() -> Result<Ok> {
+    ::core::result::Result::Ok(Ok)
+}
+
 program_break::entry!(app::main);
 
 mod app {
-    use core::fmt::Write;
     use core::hint::black_box;
     use core::num::NonZeroU16;
     use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -19,6 +26,7 @@ mod app {
     static SEVEN: Pages = Pages(AtomicU8::new(7));
 
     pub fn main() -> Result<(), Error> {
+        super::start()?;
         let one = black_box([black_box(&SEVEN).0.fetch_add(1, Relaxed); 5_000]);
         let mut two = black_box(one);
         assert!(one == two);
@@ -26,9 +34,8 @@ mod app {
         assert!(one != black_box(two));
 
         let mut out = LineWriter::new(STDOUT);
-        // A failure stays in `out`.
-        let _ = writeln!(out, "short\n{:>1124}", "longer than the buffer");
-        let _ = write!(out, "part");
+        writeln!(out, "short\n{:>1124}", "longer than the buffer")?;
+        write!(out, "part")?;
         // The other writer is dropped before its line ends.
         let errors: [&dyn core::error::Error; 2] = [&Error::Brk, &Error::Write(NonZeroU16::MIN)];
         let _ = write!(LineWriter::new(STDERR), "{}; {}; ", errors[0], errors[1]);

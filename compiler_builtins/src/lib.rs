@@ -1,0 +1,98 @@
+//! The functions on memory that the compiler calls in any program, for example to copy a large value. Usually the C
+//! library has them: `man 3 memcpy` and so on say what they do, and what the caller guarantees.
+//!
+//! LTO doesn't see which functions of `core` a package with `no_builtins` calls, and may drop them. So this calls none
+//! that isn't inlined, not even to report an overflow.
+#![no_std]
+#![no_builtins] // so that the loop in `memset` doesn't become a call of `memset`
+
+use core::ffi::{c_char, c_int, c_void};
+
+#[cfg(test)]
+mod tests;
+
+/// What is read and written at a time as long as there are so many bytes. It can be at any address.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(C, packed)]
+struct Word(u128);
+
+/// Copies the first or the last `left` of `n` bytes, but for less than a `T`. Returns how many are left then.
+unsafe fn copy<T: Copy>(dest: *mut c_void, src: *const c_void, n: usize, mut left: usize, is_upwards: bool) -> usize {
+    while left >= size_of::<T>() {
+        let at = if is_upwards { n.wrapping_sub(left) } else { left.wrapping_sub(size_of::<T>()) };
+        // SAFETY: the caller lets all `n` bytes be read and written.
+        unsafe { *dest.wrapping_byte_add(at).cast() = *src.wrapping_byte_add(at).cast::<T>() };
+        left = left.wrapping_sub(size_of::<T>());
+    }
+    left
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) -> *mut c_void {
+    let mut left = n;
+    // If `dest` is among the bytes of `src`, the last ones come first, so that each is read before it is overwritten.
+    let is_upwards = dest.addr().wrapping_sub(src.addr()) >= n;
+    // SAFETY: the caller lets all `n` bytes be read and written.
+    unsafe {
+        #[cfg(all(target_arch = "x86_64", not(miri)))] // It has an instruction for that, which leaves nothing.
+        if is_upwards {
+            core::arch::asm!("rep movsb", inout("rcx") left, inout("rdi") dest => _, inout("rsi") src => _);
+        }
+        left = copy::<Word>(dest, src, n, left, is_upwards);
+        copy::<u8>(dest, src, n, left, is_upwards);
+    }
+    dest
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn memcpy(dest: *mut c_void, src: *const c_void, n: usize) -> *mut c_void {
+    // SAFETY: `memmove` asks for less.
+    unsafe { memmove(dest, src, n) }
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, n: usize) -> *mut c_void {
+    let mut left = n;
+    // SAFETY: the caller lets all `n` bytes be written.
+    unsafe {
+        #[cfg(all(target_arch = "x86_64", not(miri)))] // as above
+        core::arch::asm!("rep stosb", inout("rcx") left, inout("rdi") dest => _, in("al") byte as u8);
+        while left > 0 {
+            left = left.wrapping_sub(1);
+            *dest.cast::<u8>().wrapping_add(left) = byte as u8;
+        }
+    }
+    dest
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, n: usize) -> c_int {
+    let (left, right, mut at) = (left.cast::<u8>(), right.cast::<u8>(), 0);
+    let word = |bytes: *const u8, at| bytes.wrapping_add(at).cast::<Word>();
+    // SAFETY: the caller lets all `n` bytes be read.
+    unsafe {
+        while n.wrapping_sub(at) >= size_of::<Word>() && *word(left, at) == *word(right, at) {
+            at = at.wrapping_add(size_of::<Word>());
+        }
+        while at < n && *left.wrapping_add(at) == *right.wrapping_add(at) {
+            at = at.wrapping_add(1);
+        }
+        if at == n { 0 } else { (*left.wrapping_add(at) as c_int).wrapping_sub(*right.wrapping_add(at) as c_int) }
+    }
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn bcmp(left: *const c_void, right: *const c_void, n: usize) -> c_int {
+    // SAFETY: `memcmp` asks for the same.
+    unsafe { memcmp(left, right, n) }
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+unsafe extern "C" fn strlen(text: *const c_char) -> usize {
+    let mut end = text;
+    // SAFETY: the caller lets all bytes up to the zero be read.
+    while unsafe { *end } != 0 {
+        end = end.wrapping_add(1);
+    }
+    end.addr().wrapping_sub(text.addr())
+}

@@ -1,0 +1,8 @@
+//! Links the programs of this package as freestanding, by the arguments that program-break has for the linker.
+
+fn main() {
+    let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
+    for arg in args.split('\x1f') {
+        println!("cargo::rustc-link-arg-bins={arg}");
+    }
+}

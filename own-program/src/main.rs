@@ -1,0 +1,24 @@
+//! A freestanding program of your own: it prints, allocates, and reports errors.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+use program_break::Error;
+use program_break::stdio::{LineWriter, STDOUT};
+
+program_break::entry!(main);
+
+// The heap. If you take these two lines out, nothing of `alloc` can be used.
+#[global_allocator]
+static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
+
+fn main() -> Result<(), Error> {
+    let mut out = LineWriter::new(STDOUT);
+    writeln!(out, "Hello")?;
+
+    let squares: Vec<u32> = (1..=10).map(|n| n * n).collect();
+    writeln!(out, "{squares:?}")?;
+    Ok(())
+}

@@ -79,10 +79,7 @@ fn shows_the_stack_and_the_heap() {
 fn the_tour_draws_what_is_there() {
     needs!(Ptrace);
     let story = story();
-    let page = match page_size() {
-        page @ 0..0x4000 => format!("{page} bytes"),
-        page => format!("{} KiB", page / 1024),
-    };
+    let page = size(page_size());
     for random in ["off", "on"] {
         let random = format!("set disable-randomization {random}");
         let output = gdb(ALLOC, &[&[TOUR, &random], &["tour", MAPS].repeat(5)[..], &["tour"]].concat());

@@ -38,9 +38,9 @@ impl Drawing {
         };
         let parts: Vec<[String; 7]> = parts.captures_iter(text).map(columns).collect();
         let edges: Vec<_> = parts.iter().map(|[address, names, ..]| (hex(address), names.clone())).collect();
-        let regions = parts.iter().zip(edges.windows(2)).map(|([.., side, name, size, permissions], ends)| {
+        let regions = parts.iter().zip(edges.windows(2)).map(|([.., side, name, written, permissions], ends)| {
             let (start, end) = (ends[1].0, ends[0].0);
-            assert_size(size, end - start);
+            assert!(written.is_empty() || *written == size(end - start), "{written}, {start:#x}-{end:#x}: {text}");
             Region { start, end, is_mapped: side == "│", name: name.clone(), permissions: permissions.clone() }
         });
         let marks = parts.iter().map(|[_, _, mark, ..]| mark.clone()).filter(|mark| !mark.is_empty());
@@ -55,10 +55,7 @@ impl Drawing {
         let [start, program_break] = ["heap start", "program break"].map(|name| self.address(name));
         let mapped = self.region("the gap").start - start;
         let resident = if is_used { mapped.min(page_size()) } else { 0 };
-        let [asked_for, mapped, resident] = [program_break - start, mapped, resident].map(|bytes| match bytes {
-            0..0x4000 => format!("{bytes} bytes"),
-            _ => format!("{} KiB", bytes / 1024),
-        });
+        let [asked_for, mapped, resident] = [program_break - start, mapped, resident].map(size);
         assert_eq!(self.state, format!("heap: {asked_for} asked for, {mapped} mapped, {resident} in memory"));
     }
 
@@ -103,17 +100,15 @@ impl Drawing {
     }
 }
 
-/// Asserts that a size is rounded to a whole number of a unit, of which there are at least 16.
-#[track_caller]
-fn assert_size(size: &str, bytes: u64) {
-    if let Some((number, unit)) = size.split_once(' ') {
-        let number: f64 = number.parse().unwrap();
-        let power = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].iter().position(|name| *name == unit).unwrap();
-        // Each step to a larger unit is rounded, so the error can be a little more than half a unit.
-        let error = (number - bytes as f64 / 1024_f64.powi(power as i32)).abs();
-        assert!(error <= if power == 0 { 0.0 } else { 0.501 }, "{size}: {bytes}");
-        assert!(number <= 16384.0 && (number >= 16.0 || power == 0), "{size}: {bytes}");
+/// A number of bytes in the largest unit of which there are at least 16, rounded.
+pub fn size(bytes: u64) -> String {
+    let mut units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].iter();
+    let mut number = bytes;
+    while number >= 16 * 1024 {
+        number = (number + 512) / 1024;
+        units.next();
     }
+    format!("{number} {}", units.next().unwrap())
 }
 
 /// Asserts that a stop of the tour fits on a terminal of 80 columns and 24 lines, with the prompt.

@@ -2,6 +2,8 @@
 
 use common::*;
 use object::{Object, ObjectSymbol};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_layout");
 
@@ -59,6 +61,10 @@ fn draws_what_the_kernel_has_mapped() {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::copy(PROGRAM, &path).unwrap();
     assert_draws(path.to_str().unwrap(), "set disable-randomization off");
+    // A path can have any bytes in it.
+    let path = directory.path().join(OsStr::from_bytes(b"\xff"));
+    std::fs::copy(PROGRAM, &path).unwrap();
+    assert_eq!(status(&limited(path).output().unwrap()), 0);
 }
 
 #[test]

@@ -147,8 +147,8 @@ class Process:
     def look(self, memory):
         """Returns the memory as it is now, with the heap where `memory` has it."""
         memory = Memory(memory.heap_start, memory.program_break, regions())
-        # To read what isn't in memory would put a page of zeroes there, which `layout` would see. And in gdb 14 and
-        # later, it is an error to read no bytes.
+        # To read what isn't in memory would put a page of zeroes there, which the next step would count. And in gdb 14
+        # and later, it is an error to read no bytes.
         if memory.heap.resident != 0 and (length := min(memory.heap.end - memory.heap_start, COMPARED)):
             memory.data = gdb.selected_inferior().read_memory(memory.heap_start, length).tobytes()
         return memory

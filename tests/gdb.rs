@@ -79,10 +79,7 @@ fn shows_the_stack_and_the_heap() {
 fn the_tour_draws_what_is_there() {
     needs!(Ptrace);
     let story = story();
-    let page = match page_size() {
-        page @ 0..0x4000 => format!("{page} bytes"),
-        page => format!("{} KiB", page / 1024),
-    };
+    let page = size(page_size());
     for random in ["off", "on"] {
         let random = format!("set disable-randomization {random}");
         let output = gdb(ALLOC, &[&[TOUR, &random], &["tour", MAPS].repeat(5)[..], &["tour"]].concat());
@@ -116,7 +113,7 @@ fn the_tour_draws_what_is_there() {
             let maps: Vec<_> = mappings(maps).into_iter().filter(|mapping| mapping.start >> 63 == 0).collect();
             drawing.assert_agrees(&maps, size);
             assert_eq!(drawing.address("heap start"), start, "{text}");
-            let ends = (drawing.edges[0].address, drawing.edges.last().unwrap().address);
+            let ends = (drawing.regions[0].end, drawing.regions.last().unwrap().start);
             assert_eq!(ends, (maps.last().unwrap().end, maps[0].start), "{text}");
             let stack = maps.iter().find(|mapping| mapping.name == "[stack]").unwrap();
             assert_eq!(drawing.region("stack; grows down").end, stack.end, "{text}");
@@ -179,7 +176,7 @@ fn the_tour_follows_other_programs() {
     for (program, line) in [
         (malloc.join("bump"), "grown.push(*number);"),
         (malloc.join("free_list"), "drop(core::hint::black_box((text, grown, copy)));"),
-        (env!("CARGO_BIN_EXE_layout").into(), "unsafe { *heap_start = b'H' };"),
+        (env!("CARGO_BIN_EXE_layout").into(), "unsafe { move_break(program_break) }?;"),
     ] {
         let program = program.to_str().unwrap();
         let output = gdb(program, &[TOUR, "tour 99"]);

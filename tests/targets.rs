@@ -61,7 +61,7 @@ fn the_programs_do_the_same() {
         }
 
         for (package, program, line, expected) in [
-            ("", "layout", "-4 bytes\n", 0),
+            ("", "layout", "── program break ──", 0),
             ("malloc", "bump", "all are dropped ", 0),
             ("malloc", "free_list", "all are dropped ", 0),
             ("malloc", "malloc", "the Box is dropped ", 0),

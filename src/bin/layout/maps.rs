@@ -1,8 +1,6 @@
-//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]), and how much
-//! of one is in memory ([`mincore(2)`]).
+//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]).
 //!
 //! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
-//! [`mincore(2)`]: https://man7.org/linux/man-pages/man2/mincore.2.html
 
 use core::fmt::Write;
 use program_break::exit;
@@ -26,7 +24,7 @@ pub struct Mapping<'a> {
 
 /// Reads the file into `buffer`, and returns the mappings from the highest address down. If the file can't be read,
 /// reports the error number and ends the program.
-pub fn read(buffer: &mut [u8]) -> impl Iterator<Item = Mapping<'_>> {
+pub fn read(buffer: &mut [u8]) -> impl Iterator<Item = Mapping<'_>> + Clone {
     let length = read_file(buffer).unwrap_or_else(|errno| {
         // If this can't be written either, the exit status reports the failure.
         let _ = writeln!(LineWriter::new(STDERR), "layout: /proc/self/maps: errno {}", errno.into_raw());
@@ -64,22 +62,4 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let name = fields.nth(3).unwrap_or("");
     let hex = |text| usize::from_str_radix(text, 16).ok();
     Some(Mapping { start: hex(start)?, end: hex(end)?, permissions, name })
-}
-
-/// Returns how many bytes between two page-aligned addresses are in memory, if the kernel tells.
-pub fn resident(mut start: usize, end: usize) -> Option<usize> {
-    const NOT_A_PAGE: u8 = 255;
-    let mut resident = 0;
-    while start < end {
-        // The kernel writes a byte for each page, and its lowest bit is set if the page is in memory. No page is
-        // smaller than 4096 bytes, so there is room for all.
-        let mut pages = [NOT_A_PAGE; 4096];
-        let length = (end - start).min(4096 * pages.len());
-        // SAFETY: the kernel writes no more than that.
-        unsafe { syscall!(Sysno::mincore, start, length, pages.as_mut_ptr()) }.ok()?;
-        let pages = pages.iter().take_while(|page| **page != NOT_A_PAGE);
-        resident += pages.clone().filter(|page| *page & 1 == 1).count() * length / pages.count();
-        start += length;
-    }
-    Some(resident)
 }

@@ -1,14 +1,7 @@
 //! Memory as `layout` and the tour draw it.
 
 use crate::{Mapping, hex, page_size};
-use regex_lite::Regex;
-
-/// A line between two regions.
-#[derive(Debug)]
-pub struct Edge {
-    pub address: u64,
-    pub names: Vec<String>,
-}
+use regex_lite::{Captures, Regex};
 
 /// What is between two lines.
 #[derive(Debug)]
@@ -17,52 +10,42 @@ pub struct Region {
     pub end: u64,
     pub is_mapped: bool,
     pub name: String,
-    pub size: String,
     pub permissions: String,
 }
 
 /// A picture, from the top down.
 #[derive(Debug)]
 pub struct Drawing {
-    pub edges: Vec<Edge>,
+    /// The lines between the regions: the address and the names of each.
+    edges: Vec<(u64, String)>,
     pub regions: Vec<Region>,
     /// What the arrows say, such as `new`.
     pub marks: Vec<String>,
     /// The line below it, about the heap.
-    pub state: String,
+    state: String,
 }
 
 impl Drawing {
-    /// Finds the picture between other lines, and asserts that it keeps to its columns.
+    /// Finds the picture between other lines, and asserts that it keeps to its columns, and that its sizes are right.
     #[track_caller]
     pub fn parse(text: &str) -> Drawing {
-        let edge = Regex::new(r"^([ x0-9a-f]{18}) (─.{44})$").unwrap();
-        let row = Regex::new(r"^ {19}([│┆]) (.{22})(.{14})  (.{3}) [│┆]$").unwrap();
-        let (mut edges, mut regions, mut marks) = (Vec::<Edge>::new(), vec![], vec![]);
-        let mut pending = None;
-        for line in text.lines() {
-            let (drawn, mark) = line.split_once(" ◄ ").unwrap_or((line, ""));
-            if let Some(found) = edge.captures(drawn) {
-                let start = hex(found[1].trim());
-                if let Some(Edge { address: end, .. }) = edges.last() {
-                    let (is_mapped, [name, size, permissions]) = pending.take().unwrap_or_default();
-                    regions.push(Region { start, end: *end, is_mapped, name, size, permissions });
-                }
-                let names = found[2].split("──").map(|name| name.trim_matches(['─', ' ']).to_string());
-                edges.push(Edge { address: start, names: names.filter(|name| !name.is_empty()).collect() });
-            } else if let Some(found) = row.captures(drawn) {
-                assert!(pending.is_none(), "{line}");
-                pending = Some((&found[1] == "│", [2, 3, 4].map(|n| found[n].trim().to_string())));
-            } else {
-                assert!(!drawn.contains(['─', '│', '┆']), "{line}");
-                continue;
-            }
-            assert!(line.chars().count() <= 80, "{line}");
-            marks.extend(Some(mark.to_string()).filter(|mark| !mark.is_empty()));
-        }
-        assert!(pending.is_none(), "there is no line below it: {text}");
+        let edge = r"(?m)^([ x0-9a-f]{18}) (─.{44})(?: ◄ (.+))?\n";
+        let row = r"(?: {19}([│┆]) (.{22})(.{14})  (.{3}) [│┆]\n)?";
+        let parts = Regex::new(&format!("{edge}{row}")).unwrap();
+        assert!(!parts.replace_all(text, "").contains(['─', '│', '┆']), "{text}");
+        let columns = |part: Captures| {
+            std::array::from_fn(|n| part.get(n + 1).map_or("", |column| column.as_str().trim()).to_string())
+        };
+        let parts: Vec<[String; 7]> = parts.captures_iter(text).map(columns).collect();
+        let edges: Vec<_> = parts.iter().map(|[address, names, ..]| (hex(address), names.clone())).collect();
+        let regions = parts.iter().zip(edges.windows(2)).map(|([.., side, name, written, permissions], ends)| {
+            let (start, end) = (ends[1].0, ends[0].0);
+            assert!(written.is_empty() || *written == size(end - start), "{written}, {start:#x}-{end:#x}: {text}");
+            Region { start, end, is_mapped: side == "│", name: name.clone(), permissions: permissions.clone() }
+        });
+        let marks = parts.iter().map(|[_, _, mark, ..]| mark.clone()).filter(|mark| !mark.is_empty());
         let state = text.lines().find(|line| line.starts_with("heap: ")).unwrap_or_default().to_string();
-        Drawing { edges, regions, marks, state }
+        Drawing { regions: regions.collect(), marks: marks.collect(), state, edges }
     }
 
     /// Asserts that the line below says of the heap what the picture shows, and how much of it is in memory: a page if
@@ -72,17 +55,14 @@ impl Drawing {
         let [start, program_break] = ["heap start", "program break"].map(|name| self.address(name));
         let mapped = self.region("the gap").start - start;
         let resident = if is_used { mapped.min(page_size()) } else { 0 };
-        let [asked_for, mapped, resident] = [program_break - start, mapped, resident].map(|bytes| match bytes {
-            0..0x4000 => format!("{bytes} bytes"),
-            _ => format!("{} KiB", bytes / 1024),
-        });
+        let [asked_for, mapped, resident] = [program_break - start, mapped, resident].map(size);
         assert_eq!(self.state, format!("heap: {asked_for} asked for, {mapped} mapped, {resident} in memory"));
     }
 
     #[track_caller]
     pub fn address(&self, name: &str) -> u64 {
-        let mut edges = self.edges.iter().filter(|edge| edge.names.iter().any(|found| found == name));
-        edges.next().unwrap_or_else(|| panic!("no {name}: {self:#x?}")).address
+        let mut edges = self.edges.iter().filter(|(_, names)| names.contains(&format!("── {name} ─")));
+        edges.next().unwrap_or_else(|| panic!("no {name}: {self:#x?}")).0
     }
 
     #[track_caller]
@@ -98,43 +78,37 @@ impl Drawing {
     pub fn assert_agrees(&self, maps: &[Mapping], size: u64) {
         let [start, program_break] = ["heap start", "program break"].map(|name| self.address(name));
         assert_eq!(program_break - start, size, "{self:#x?}");
-        let top = if size == 0 { start } else { self.address("end of the page") };
+        // The gap is the largest part of user memory.
+        let top = self.address(if size == 0 { "heap start" } else { "end of the page" });
+        let gap = self.region("the gap");
+        assert!(gap.start == top && gap.end - top > 1 << 35, "{gap:x?}");
         let expected = [("not asked for", program_break, top), ("heap", start, program_break)];
         let heap = self.regions.iter().map(|region| (&*region.name, region.start, region.end));
         let heap: Vec<_> = heap.filter(|region| expected.iter().any(|part| part.0 == region.0)).collect();
-        assert_eq!(heap, if size == 0 { &[] } else { &expected[..] }, "{self:#x?}");
-        // The gap ends at the next mapping, and is the largest part of user memory.
-        let gap = self.region("the gap");
-        assert!(gap.start == top && gap.end - top > 1 << 35, "{gap:x?}");
-        assert!(maps.iter().any(|mapping| mapping.start == gap.end), "{gap:x?}");
-
+        assert_eq!(heap, expected[..if size == 0 { 0 } else { 2 }], "{self:#x?}");
         for region in &self.regions {
-            let Region { start, end, is_mapped, permissions, .. } = region;
-            assert!(start < end, "{region:x?}");
-            // The size is rounded to a whole number of a unit, of which there are at least 16. Each step to a larger
-            // unit is rounded, so the error can be a little more than half a unit.
-            if !region.size.is_empty() {
-                let (number, unit) = region.size.split_once(' ').unwrap();
-                let number: f64 = number.parse().unwrap();
-                let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-                let power = units.iter().position(|name| *name == unit).unwrap();
-                let difference = number - (end - start) as f64 / 1024_f64.powi(power as i32);
-                assert!(difference.abs() <= 0.501 * power.min(1) as f64, "{region:?}");
-                assert!(number <= 16384.0 && (number >= 16.0 || power == 0), "{region:?}");
-            }
-            let inside: Vec<_> = maps.iter().filter(|mapping| mapping.start < *end && *start < mapping.end).collect();
-            let mapped: u64 = inside.iter().map(|mapping| mapping.end.min(*end) - mapping.start.max(*start)).sum();
-            assert_eq!(
-                mapped,
-                if *is_mapped { end - start } else { 0 },
-                "{region:x?} is not what is mapped: {inside:x?}"
-            );
+            let Region { start, end, is_mapped, .. } = *region;
+            let inside: Vec<_> = maps.iter().filter(|mapping| mapping.start < end && start < mapping.end).collect();
+            let mapped: u64 = inside.iter().map(|mapping| mapping.end.min(end) - mapping.start.max(start)).sum();
+            assert_eq!(mapped, if is_mapped { end - start } else { 0 }, "{region:x?}: {inside:x?}");
             // A region of several mappings with different permissions has none of its own.
-            let is_uniform = inside.windows(2).all(|two| two[0].permissions == two[1].permissions);
-            let expected = if is_uniform && *is_mapped { &*inside[0].permissions } else { "" };
-            assert_eq!(permissions, expected, "{region:x?}: {inside:x?}");
+            let mut permissions: Vec<_> = inside.iter().map(|mapping| &*mapping.permissions).collect();
+            permissions.dedup();
+            let expected = if let [all] = permissions[..] { all } else { "" };
+            assert_eq!(region.permissions, expected, "{region:x?}: {inside:x?}");
         }
     }
+}
+
+/// A number of bytes in the largest unit of which there are at least 16, rounded.
+pub fn size(bytes: u64) -> String {
+    let mut units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].iter();
+    let mut number = bytes;
+    while number >= 16 * 1024 {
+        number = (number + 512) / 1024;
+        units.next();
+    }
+    format!("{number} {}", units.next().unwrap())
 }
 
 /// Asserts that a stop of the tour fits on a terminal of 80 columns and 24 lines, with the prompt.

@@ -17,14 +17,11 @@ pub struct Mapping {
 /// The mappings in the text of such a file, from the lowest address up. Other lines are left out.
 pub fn mappings(text: &str) -> Vec<Mapping> {
     let line = Regex::new(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (...)\S \S+ \S+ \d+ *(.*)$").unwrap();
-    let found = line.captures_iter(text).map(|found| found.extract().1);
-    let mapping = |[start, end, permissions, name]: [&str; 4]| Mapping {
-        start: hex(start),
-        end: hex(end),
-        permissions: permissions.to_string(),
-        name: name.to_string(),
+    let mapping = |[start, end, permissions, name]: [&str; 4]| {
+        let [permissions, name] = [permissions, name].map(str::to_string);
+        Mapping { start: hex(start), end: hex(end), permissions, name }
     };
-    found.map(mapping).collect()
+    line.captures_iter(text).map(|found| mapping(found.extract().1)).collect()
 }
 
 /// The size of a page, in bytes.

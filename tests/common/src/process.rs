@@ -1,6 +1,5 @@
 //! Running a program, and its outcome.
 
-use nix::sys::personality;
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
@@ -32,11 +31,4 @@ pub fn assert_ended(output: &Output, stdout: &str, stderr: &str, expected: i32) 
     assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "standard output");
     assert_eq!(String::from_utf8_lossy(&output.stderr), stderr, "standard error");
     assert_eq!(status(output), expected, "exit status");
-}
-
-/// Gives the programs that this thread starts from now on random addresses, or the same ones each time.
-pub fn randomise(on: bool) -> nix::Result<()> {
-    let mut now = personality::get()?;
-    now.set(personality::Persona::ADDR_NO_RANDOMIZE, !on);
-    personality::set(now).map(drop)
 }

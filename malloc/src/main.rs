@@ -12,7 +12,6 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
-use core::fmt::Write;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{Error, current_break};
 use program_break_malloc::Heap;
@@ -24,16 +23,14 @@ program_break::entry!(main);
 
 fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    let _ = writeln!(out, "{:<44}{:>14}{:>14}{:>8}", "", "program break", "moved, bytes", "calls");
+    writeln!(out, "{:<44}{:>14}{:>14}{:>8}", "", "program break", "moved, bytes", "calls")?;
     let start = current_break()?.addr();
     let (mut last, mut last_calls) = (start, 0);
     let mut print = |what: &str| {
-        let (program_break, calls) = (current_break()?.addr(), HEAP.brk_calls());
+        let (program_break, mut calls) = (current_break()?.addr(), HEAP.brk_calls());
         let moved = program_break.wrapping_sub(last) as isize;
-        // A failure to write stays in `out`.
-        let _ = writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{:>8}", calls - last_calls);
-        (last, last_calls) = (program_break, calls);
-        Ok(())
+        (last, last_calls, calls) = (program_break, calls, calls - last_calls);
+        writeln!(out, "{what:<44}{program_break:>#14x}{moved:>+14}{calls:>8}")
     };
     print("at the start")?;
 
@@ -60,6 +57,5 @@ fn main() -> Result<(), Error> {
     print("the Box is dropped")?;
 
     let kept = last - start;
-    let _ = writeln!(out, "\n{kept} bytes stay with the heap, as a reserve for what comes next.");
-    out.flush()
+    writeln!(out, "\n{kept} bytes stay with the heap, as a reserve for what comes next.")
 }

@@ -2,7 +2,6 @@
 //!
 //! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
 
-use core::fmt::Write;
 use program_break::exit;
 use program_break::stdio::{LineWriter, STDERR};
 use syscalls::{Errno, Sysno, syscall};

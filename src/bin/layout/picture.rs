@@ -1,7 +1,6 @@
 //! The picture: the regions of memory from the top down, each between two lines.
 
 use crate::maps::{self, Mapping};
-use core::fmt::{self, Write};
 use program_break::Error;
 use program_break::stdio::{LineWriter, STDOUT};
 
@@ -26,9 +25,7 @@ pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
     // SAFETY: the program has one thread and calls this function once, so there are no other references to them.
     let (out, buffer) = unsafe { (&mut *out, &mut *buffer) };
     let mappings = maps::read(buffer);
-    // A failure stays in `out`.
-    let _ = draw_regions(out, mappings, heap_start, program_break);
-    out.flush()
+    draw_regions(out, mappings, heap_start, program_break)
 }
 
 fn draw_regions<'a>(
@@ -36,7 +33,7 @@ fn draw_regions<'a>(
     mappings: impl Iterator<Item = Mapping<'a>> + Clone,
     heap_start: usize,
     program_break: usize,
-) -> fmt::Result {
+) -> Result<(), Error> {
     let heap_end = mappings.clone().find(|mapping| mapping.start <= heap_start).expect("the heap is mapped").end;
     let landmarks = landmarks(heap_start, program_break, heap_end);
     let mut lowest = 0;
@@ -98,7 +95,7 @@ fn landmarks(heap_start: usize, program_break: usize, heap_end: usize) -> [Landm
 }
 
 /// Draws the line between two regions: its address and the names of the landmarks there.
-fn draw_line(out: &mut LineWriter, landmarks: &[Landmark], address: usize) -> fmt::Result {
+fn draw_line(out: &mut LineWriter, landmarks: &[Landmark], address: usize) -> Result<(), Error> {
     write!(out, "{address:>#18x} ")?;
     let mut width = 45;
     for Landmark { name, .. } in landmarks.iter().filter(|mark| mark.address == address && !mark.name.is_empty()) {

@@ -5,7 +5,6 @@ extern crate alloc;
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 use program_break::stdio::{LineWriter, STDOUT};
 use program_break::{Error, current_break};
 
@@ -13,13 +12,11 @@ program_break::entry!(main);
 
 fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    let _ = writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "moved in all");
+    writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "moved in all")?;
     let start = current_break()?;
     let mut print = |what: &str| {
         let program_break = current_break()?;
-        // A failure to write stays in `out`.
-        let _ = writeln!(out, "{what:<40}{program_break:>14p}{:>14}", program_break.addr() - start.addr());
-        Ok(())
+        writeln!(out, "{what:<40}{program_break:>14p}{:>14}", program_break.addr() - start.addr())
     };
     print("at the start")?;
 
@@ -38,7 +35,5 @@ fn main() -> Result<(), Error> {
     print("the other one is copied")?;
     // The compiler may leave out an allocation that nobody looks at.
     drop(core::hint::black_box((text, grown, copy)));
-    print("all are dropped")?;
-
-    out.flush()
+    print("all are dropped")
 }

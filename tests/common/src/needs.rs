@@ -34,7 +34,7 @@ macro_rules! needs {
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
         Need::Browser => works(&["chromium", "--version"]),
-        Need::FixedAddresses => works(&["setarch", "-R", "true"]),
+        Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
         Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]) && works(&["gdb", "--version"]),
         Need::RandomHeap => works(&["grep", "2", "/proc/sys/kernel/randomize_va_space"]),
     };

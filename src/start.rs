@@ -12,6 +12,10 @@
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
+        #[cfg(test)]
+        ::core::compile_error!("a freestanding program has no std for a test: leave out --bins and --all-targets");
+
+        #[cfg(not(test))]
         const _: () = {
             extern "C" fn start() -> ! {
                 let main: fn() -> ::core::result::Result<(), $crate::Error> = $main;

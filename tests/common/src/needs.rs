@@ -14,8 +14,6 @@ pub enum Need {
     FixedAddresses,
     /// `ptrace`, with strace and gdb. Some containers refuse it.
     Ptrace,
-    /// A heap that starts at a random distance above the program. `kernel.randomize_va_space` can switch that off.
-    RandomHeap,
 }
 
 /// Returns from a test if this machine [`lacks`] one of these things.
@@ -36,7 +34,6 @@ pub fn lacks(need: Need) -> bool {
         Need::Browser => works(&["chromium", "--version"]),
         Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
         Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]) && works(&["gdb", "--version"]),
-        Need::RandomHeap => works(&["grep", "2", "/proc/sys/kernel/randomize_va_space"]),
     };
     if !is_here {
         left_out("ALL_TESTS", &format!("{need:?} is not available here"));

@@ -47,7 +47,7 @@ export $(variable)_RUNNER = qemu-$(arch)
 RUSTFLAGS += $(addprefix -Clink-arg=,--target=$(arch)-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument)
 endif
 
-.PHONY: all tools alloc run gdb layout malloc bench asm picture page test help clean
+.PHONY: all tools alloc run gdb layout malloc bench asm docs test help clean
 all: alloc
 
 help: ## this list
@@ -107,15 +107,11 @@ asm: tools ## show its machine code beside the article's
 	@rustc --version
 	@gdb -q -nx -batch-silent -x gdb/asm.py target/asm/$(target)/release/alloc
 
-picture: alloc ## record a run, and draw it as docs/memory.svg
-	@tests/install-tools picture gdb:gdb
-	gdb -q -nx -batch -x gdb/picture.py ./alloc
-
-page: tools ## record four programs, step by step, in docs/index.html
-	@tests/install-tools page gdb:gdb
+docs: tools ## record four programs, in docs/memory.svg and docs/index.html
+	@tests/install-tools docs gdb:gdb
 	cargo build --workspace --bins
 	@for program in alloc bump free_list malloc; do \
-	    echo "recording $$program"; gdb -q -nx -batch -x gdb/page.py target/$(target)/debug/$$program || exit; \
+	    echo "recording $$program"; gdb -q -nx -batch -x gdb/record.py target/$(target)/debug/$$program || exit; \
 	done
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With

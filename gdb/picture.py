@@ -1,22 +1,12 @@
-"""Records a run of ./alloc, and draws it as docs/memory.svg: its memory, in which the steps happen in turn.
-
-    gdb -q -nx -batch -x gdb/picture.py ./alloc        (what `make picture` does)
+"""The picture of a recorded run: its memory, in which the steps happen in turn.
 
 Each step is drawn as it was recorded. CSS alone shows them in turn. A viewer who prefers reduced motion sees the third
 step.
 """
 
-import os
-import sys
 from xml.sax.saxutils import escape
 
-import gdb
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
-sys.path.insert(0, HERE)
 from event import c_characters, size  # beside this file
-from process import Process, pid  # beside this file
 
 SECONDS = 2.4  # for each step
 
@@ -40,17 +30,6 @@ MOVING = """@keyframes turn {{ 0% {{ opacity: 1 }} {:.1f}%, 100% {{ opacity: 0 }
 """
 
 
-def record():
-    """Runs the program, and returns what happened."""
-    gdb.execute("set args > /dev/null")
-    process, events = Process(), []
-    while event := process.advance():
-        events.append(event)
-    if not events or pid():
-        raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
-    return events
-
-
 def text(x, y, content, kind=""):
     return f'<text x="{x}" y="{y}" class="{kind}">{escape(content)}</text>'
 
@@ -71,7 +50,7 @@ def draw_step(event, steps, pitch):
         yield text(256, edge - 12, "not asked for", "middle quiet")
         yield text(350, edge - 30, "end of the page", "quiet")
     if memory.asked_for:
-        _, data, is_more = memory.row(0)
+        _, data, is_more = memory.bytes_from(memory.heap_start)
         cells = c_characters(data) + ["…"] * is_more or [""]
         width = 168 / len(cells)
         for at, character in enumerate(cells):
@@ -100,8 +79,6 @@ def draw(events):
     """Returns the text of the file: the memory, with high addresses on top, and the steps in it."""
     places = {region.name: region for region in events[0].after.regions}
     program, stack, start = places["program"], places["stack; grows down"], events[0].after.heap_start
-    if start != program.end:
-        raise gdb.GdbError("the heap is not right above the program: gdb can't switch address randomisation off")
     lines, pitch = [], min(31, 186 // len(events))
     for event in events:
         lines += draw_step(event, len(events), pitch)
@@ -129,14 +106,3 @@ break, a very large gap, and the stack. The steps are: {"; ".join(event.title fo
 {chr(10).join(lines)}
 </svg>
 """
-
-
-try:
-    picture = draw(record())
-except Exception as error:
-    # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
-    print(f"picture: {error}", file=sys.stderr)
-    gdb.execute("quit 1")
-with open(os.path.join(os.path.dirname(HERE), "docs", "memory.svg"), "w", encoding="utf-8") as file:
-    file.write(picture)
-print("The picture is in docs/memory.svg.")

@@ -17,11 +17,11 @@ def pid():
     return gdb.selected_inferior().pid
 
 
-class Place(gdb.Breakpoint):
+class Callback(gdb.Breakpoint):
     """A breakpoint that calls a function. The process stops there, without a message, if the result is true."""
 
-    def __init__(self, place, function):
-        super().__init__(place, internal=True)
+    def __init__(self, location, function):
+        super().__init__(location, internal=True)
         self.silent = True
         self.stop = function
 
@@ -63,9 +63,11 @@ class Process:
         # In no locale, gdb takes all names for ASCII.
         with gdb.with_parameter("host-charset", "UTF-8"):
             self.file = os.fsdecode(main.symtab.fullname().encode())
-        Place(brk, self.guarded(self.on_brk))
-        Place(write, self.guarded(self.on_write))
-        self.places = {line: Place(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()}
+        Callback(brk, self.guarded(self.on_brk))
+        Callback(write, self.guarded(self.on_write))
+        self.line_breakpoints = {
+            line: Callback(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()
+        }
         gdb.events.exited.connect(self.on_exit)
 
     def forget(self):
@@ -73,7 +75,9 @@ class Process:
         self.count = 0  # the number of events
         self.events = []  # the events that have not been shown yet
         self.is_loop = False
-        self.lines, self.line = [], []  # the lines of main since the last event, and the last line
+        self.lines, self.last_line = [], []  # the lines of main since the last event; the last line, once there is one
+        self.calls = []  # of the allocator, that have returned since the last event, where these are recorded
+        self.told = []  # the arguments of the call that had not returned at the last event
 
     def guarded(self, function):
         """Returns the function as gdb may call it: an exception stops the process, and `advance` reports it."""
@@ -91,8 +95,8 @@ class Process:
         return call
 
     def enable(self):
-        for place in self.places.values():
-            place.enabled = True
+        for breakpoint in self.line_breakpoints.values():
+            breakpoint.enabled = True
 
     def on_brk(self):
         self.notice_store()
@@ -104,7 +108,7 @@ class Process:
             now = self.now if result < 0 else Memory(self.now.heap_start or result, result)
             # It is no event if a program asks again where the break is.
             if address or result != self.now.program_break:
-                self.add("brk", (address,), result, self.look(now))
+                self.add("brk", (address,), result, self.memory_now(now))
 
         Return(self.guarded(on_return))
 
@@ -113,16 +117,17 @@ class Process:
         fd, address, length = argument("fd"), argument("bytes"), argument("length")
         # What can't be printed may start where the heap ends.
         if self.now.heap_start <= address <= self.now.heap.end:
-            Return(self.guarded(lambda result: self.add("write", (fd, address, length), result, self.look(self.now))))
+            arguments = fd, address, length
+            Return(self.guarded(lambda result: self.add("write", arguments, result, self.memory_now(self.now))))
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
         if line in dict(self.lines):
-            self.is_loop, self.places[line].enabled = True, False
+            self.is_loop, self.line_breakpoints[line].enabled = True, False
             return False
         self.notice_store()
-        self.line = [(line, linecache.getline(self.file, line).rstrip())]
-        self.lines += self.line
+        self.last_line = [(line, linecache.getline(self.file, line).rstrip())]
+        self.lines += self.last_line
         return self.is_advancing and self.events
 
     def on_exit(self, exited):
@@ -133,18 +138,26 @@ class Process:
         self.outcome = f"signal {signal} ended the program" if status is None else f"exit status {status}"
 
     def notice_store(self):
-        seen = self.look(self.now)
-        if seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0):
+        seen = self.memory_now(self.now)
+        is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
+        # A block that a step has told of while it was being freed is no news.
+        if is_changed or any(call.name != "dealloc" or call.arguments != self.told for call in self.calls):
             self.add("store", (), 0, seen)
+
+    def in_progress(self):
+        """Returns the call of the allocator that has not returned yet, in a list, where these are recorded."""
+        return []
 
     def add(self, name, arguments, result, now):
         self.count += 1
-        lines = self.lines or self.line
-        self.events.append(Event(self.count, name, arguments, result, lines, self.is_loop, self.now, now))
-        self.lines, self.is_loop, self.now = [], False, now
+        lines, unfinished = self.lines or self.last_line, self.in_progress()
+        calls = self.calls + unfinished
+        self.events.append(Event(self.count, name, arguments, result, lines, self.is_loop, self.now, now, calls))
+        self.told = unfinished and unfinished[0].arguments
+        self.lines, self.calls, self.is_loop, self.now = [], [], False, now
         self.enable()
 
-    def look(self, memory):
+    def memory_now(self, memory):
         """Returns the memory as it is now, with the heap where `memory` has it."""
         memory = Memory(memory.heap_start, memory.program_break, regions())
         # To read what isn't in memory would put a page of zeroes there, which the next step would count. And in gdb 14

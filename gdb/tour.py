@@ -13,7 +13,7 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from event import c_characters, size  # beside this file
+from event import size  # beside this file
 from process import Process, pid  # beside this file
 
 # A stop fits on a terminal of this many lines, with gdb's prompt.
@@ -53,18 +53,14 @@ def draw(before, memory, address):
             yield f"{'':18} {side} {name:22.22}{size(high - low):>14}  {permissions:3} {side}"
     yield ""
     if memory.heap_start:
-        start, data, is_more = memory.row(address or 0)
-        if data and address is not None:
-            yield f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"
+        if address is not None and (dump := memory.dump(address)):
+            yield dump
         yield memory.state()
 
 
 def show(event):
     """Returns the lines of a step, as many as there is room for."""
-    address = event.arguments[1] if event.name == "write" else 0
-    if event.name == "store":
-        address = event.changed[0] if event.changed else None  # where nothing is compared
-    picture = [*draw(event.before, event.after, address), *textwrap.wrap(event.remark, 80)]
+    picture = [*draw(event.before, event.after, event.address), *textwrap.wrap(event.remark, 80)]
     call = [event.call()] if event.call() else []
     # Of the lines of main, the last ones are the most telling.
     room = HEIGHT - 1 - len([*call, *picture]) - 2
@@ -138,8 +134,8 @@ def memory(argument):
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
     process = follow()
-    now = process.look(process.now)
-    print(*draw(now, now, 0), sep="\n")
+    now = process.memory_now(process.now)
+    print(*draw(now, now, now.heap_start), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.

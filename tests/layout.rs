@@ -4,18 +4,22 @@ use common::*;
 use object::{Object, ObjectSymbol};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_layout");
+/// The program in both profiles.
+fn layout() -> [PathBuf; 2] {
+    ["dev", "release"].map(|profile| cargo::programs(profile).join("layout"))
+}
 
 /// The exit status if `/proc/self/maps` can't be read, from `sysexits.h`.
 const EX_OSFILE: i32 = 72;
 
 /// Runs the program in gdb with this option, and compares the picture with what is mapped when the program exits.
 #[track_caller]
-fn assert_draws(program: &str, option: &str) {
+fn assert_draws(program: &Path, option: &str) {
     let output = tempfile::NamedTempFile::new().unwrap();
     let args = format!("set args > '{}'", output.path().display());
-    let log = gdb(program, &[option, &args, "catch syscall exit_group", "run", MAPS]);
+    let log = gdb(program.to_str().unwrap(), &[option, &args, "catch syscall exit_group", "run", MAPS]);
     let maps = mappings(log.split_once("maps: ").expect(&log).1);
     let picture = Drawing::parse(&std::fs::read_to_string(output.path()).unwrap());
     picture.assert_agrees(&maps, 4);
@@ -36,7 +40,7 @@ fn assert_draws(program: &str, option: &str) {
     }
 
     // So are the parts of the program.
-    let bytes = std::fs::read(PROGRAM).unwrap();
+    let bytes = std::fs::read(program).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     let symbol = |name| file.symbol_by_name(name).unwrap().address();
     for (name, start) in [("code", "__ehdr_start"), ("read-only data", "rodata"), (".data", "data_start")] {
@@ -53,26 +57,31 @@ fn assert_draws(program: &str, option: &str) {
 #[test]
 fn draws_what_the_kernel_has_mapped() {
     needs!(Ptrace);
-    assert_draws(PROGRAM, "set disable-randomization on");
-    assert_draws(PROGRAM, "set disable-randomization off");
-    // With such a path, the file is longer than a page, the most that the kernel returns at once.
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join(["x".repeat(200).as_str(); 15].join("/")).join("layout");
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::copy(PROGRAM, &path).unwrap();
-    assert_draws(path.to_str().unwrap(), "set disable-randomization off");
-    // A path can have any bytes in it.
-    let path = directory.path().join(OsStr::from_bytes(b"\xff"));
-    std::fs::copy(PROGRAM, &path).unwrap();
-    assert_eq!(status(&limited(path).output().unwrap()), 0);
+    for program in layout() {
+        assert_draws(&program, "set disable-randomization on");
+        assert_draws(&program, "set disable-randomization off");
+        // With such a path, the file is longer than a page, the most that the kernel returns at once.
+        let path = directory.path().join(["x".repeat(200).as_str(); 15].join("/")).join("layout");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(&program, &path).unwrap();
+        assert_draws(&path, "set disable-randomization off");
+        // A path can have any bytes in it.
+        let path = directory.path().join(OsStr::from_bytes(b"\xff"));
+        std::fs::copy(program, &path).unwrap();
+        assert_eq!(status(&limited(path).output().unwrap()), 0);
+    }
 }
 
 #[test]
 fn writes_whole_lines_and_reports_the_first_failure() {
     needs!(Ptrace);
-    let traced = strace(PROGRAM, &[]);
-    assert_ended(&traced.output, traced.stdout(), "", 0);
-    assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
+    for program in layout() {
+        let traced = strace(&program, &[]);
+        assert_ended(&traced.output, traced.stdout(), "", 0);
+        assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
+    }
+    let [_, program] = layout();
     // What fails, after how many lines, and what is reported.
     for (fault, lines, message, expected) in [
         ("brk:error=ENOSYS", 0, "brk: refused", EX_OSERR),
@@ -84,7 +93,7 @@ fn writes_whole_lines_and_reports_the_first_failure() {
         ("read:retval=65536", 0, "/proc/self/maps: errno 27", EX_OSFILE),
         ("close:error=EIO", 0, "/proc/self/maps: errno 5", EX_OSFILE),
     ] {
-        let traced = strace(PROGRAM, &["-e", &format!("inject={fault}")]);
+        let traced = strace(&program, &["-e", &format!("inject={fault}")]);
         assert_ended(&traced.output, traced.stdout(), &format!("layout: {message}\n"), expected);
         assert_eq!(traced.stdout().lines().count(), lines, "{fault}");
     }

@@ -1,6 +1,6 @@
 //! What the README shows is what comes out.
 
-use common::cargo::unset_environment;
+use common::cargo::{copy_of_the_project, shell};
 use common::*;
 use regex_lite::Regex;
 
@@ -11,19 +11,14 @@ fn shows_what_its_commands_print() {
     let blocks = README.split("```console\n").skip(1).map(|block| block.split_once("```").unwrap().0);
     let commands: Vec<_> = blocks.flat_map(|block| block.split("$ ").skip(1)).collect();
     assert!(commands.len() >= 2, "{commands:?}");
+    let project = copy_of_the_project();
     for command in commands {
         let (command, expected) = command.split_once('\n').unwrap();
-        if command.starts_with("strace") && lacks(Need::Ptrace) {
-            continue;
-        }
-        let mut shell = limited("sh");
-        unset_environment(&mut shell);
-        let output = shell.args(["-c", &format!("exec 2>&1; {command}")]).current_dir(root()).output().unwrap();
-        // What cargo says of its work, in lines with spaces in front, depends on what else is being built. strace
-        // aligns the results, and says how many variables there are.
-        let varying = Regex::new(r"(?m)^(   |warning: ).*\n| +( = )|\d+( vars)").unwrap();
-        let said = |text: &str| normal(&varying.replace_all(text, "$2$3"));
-        assert_eq!(said(str::from_utf8(&output.stdout).unwrap()), said(expected), "$ {command}");
+        let output = shell(&project, &format!("exec 2>&1; {command} || true"), &project);
+        // The target is this machine's. What cargo says of its work depends on what else is being built.
+        let varying = Regex::new(r"(?m)^(   |warning: ).*\n|\w+-unknown-linux-\w+").unwrap();
+        let said = |text: &str| varying.replace_all(text, "").into_owned();
+        assert_eq!(said(&output), said(expected), "$ {command}");
     }
 }
 

@@ -11,17 +11,17 @@ use core::ffi::{c_char, c_int, c_void};
 #[cfg(test)]
 mod tests;
 
-/// What is read and written at a time as long as there are so many bytes. It can be at any address.
-#[derive(Clone, Copy, PartialEq)]
+/// A number at any address. As a number, it is in registers when it is copied: that takes no call of `memcpy`.
 #[repr(C, packed)]
-struct Word(u128);
+struct Unaligned<T>(T);
 
 /// Copies the first or the last `left` of `n` bytes, but for less than a `T`. Returns how many are left then.
 unsafe fn copy<T: Copy>(dest: *mut c_void, src: *const c_void, n: usize, mut left: usize, is_upwards: bool) -> usize {
     while left >= size_of::<T>() {
         let at = if is_upwards { n.wrapping_sub(left) } else { left.wrapping_sub(size_of::<T>()) };
+        let (to, from) = (dest.wrapping_byte_add(at).cast::<Unaligned<T>>(), src.wrapping_byte_add(at));
         // SAFETY: the caller lets all `n` bytes be read and written.
-        unsafe { *dest.wrapping_byte_add(at).cast() = *src.wrapping_byte_add(at).cast::<T>() };
+        unsafe { (*to).0 = (*from.cast::<Unaligned<T>>()).0 };
         left = left.wrapping_sub(size_of::<T>());
     }
     left
@@ -38,7 +38,7 @@ unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) ->
         if is_upwards {
             core::arch::asm!("rep movsb", inout("rcx") left, inout("rdi") dest => _, inout("rsi") src => _);
         }
-        left = copy::<Word>(dest, src, n, left, is_upwards);
+        left = copy::<u128>(dest, src, n, left, is_upwards);
         copy::<u8>(dest, src, n, left, is_upwards);
     }
     dest
@@ -68,11 +68,11 @@ unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, n: usize) -> *mut c_
 #[cfg_attr(not(test), unsafe(no_mangle))]
 unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, n: usize) -> c_int {
     let (left, right, mut at) = (left.cast::<u8>(), right.cast::<u8>(), 0);
-    let word = |bytes: *const u8, at| bytes.wrapping_add(at).cast::<Word>();
     // SAFETY: the caller lets all `n` bytes be read.
     unsafe {
-        while n.wrapping_sub(at) >= size_of::<Word>() && *word(left, at) == *word(right, at) {
-            at = at.wrapping_add(size_of::<Word>());
+        let word = |bytes: *const u8, at| (*bytes.wrapping_add(at).cast::<Unaligned<u128>>()).0;
+        while n.wrapping_sub(at) >= size_of::<u128>() && word(left, at) == word(right, at) {
+            at = at.wrapping_add(size_of::<u128>());
         }
         while at < n && *left.wrapping_add(at) == *right.wrapping_add(at) {
             at = at.wrapping_add(1);

@@ -1,10 +1,12 @@
 //! The stages from a bump allocator to the heap: what their tables say, and what the kernel saw.
 
 use common::*;
+use std::path::{Path, PathBuf};
 
-const BUMP: &str = env!("CARGO_BIN_EXE_bump");
-const FREE_LIST: &str = env!("CARGO_BIN_EXE_free_list");
-const MALLOC: &str = env!("CARGO_BIN_EXE_malloc");
+/// Each program in both profiles.
+fn in_both_profiles(name: &str) -> [PathBuf; 2] {
+    ["dev", "release"].map(|profile| cargo::programs(profile).join(name))
+}
 
 /// The text without its numbers and the width of its columns.
 fn words(text: &str) -> Vec<String> {
@@ -14,7 +16,7 @@ fn words(text: &str) -> Vec<String> {
 
 /// What a program did, and the numbers in each line of its table. The first is where the break is.
 #[track_caller]
-fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
+fn traced(program: &Path) -> (Strace, Vec<Vec<i64>>) {
     let traced = strace(program, &[]);
     assert_ended(&traced.output, traced.stdout(), "", 0);
     let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
@@ -38,7 +40,7 @@ fn traced(program: &str) -> (Strace, Vec<Vec<i64>>) {
 #[test]
 fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
     needs!(Ptrace);
-    for program in [BUMP, FREE_LIST] {
+    for program in ["bump", "free_list"].map(in_both_profiles).as_flattened() {
         let (_, rows) = traced(program);
         // The break moves by multiples of 4,096 bytes, so that not every block takes a system call.
         assert!(rows.iter().all(|row| row[1] == row[0] - rows[0][0] && row[1] % 4096 == 0), "{rows:x?}");
@@ -47,14 +49,19 @@ fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
         assert!(text > 0 && at_once >= 8_002 && grown >= 16_002 && dropped == grown, "{moved:?}");
         // The free list has room for the copy below others, and in the end all goes back.
         let bumped = copied >= 24_002 && all_dropped == copied;
-        assert!(if program == BUMP { bumped } else { (copied, all_dropped) == (grown, 0) }, "{moved:?}");
+        assert!(if program.ends_with("bump") { bumped } else { (copied, all_dropped) == (grown, 0) }, "{moved:?}");
     }
 }
 
 #[test]
 fn the_heap_moves_the_break_up_and_down_again() {
     needs!(Ptrace);
-    let (traced, rows) = traced(MALLOC);
+    for program in in_both_profiles("malloc") {
+        assert_moves_up_and_down(traced(&program));
+    }
+}
+
+fn assert_moves_up_and_down((traced, rows): (Strace, Vec<Vec<i64>>)) {
     for two in rows.windows(2) {
         let [end, moved, calls] = two[1][..] else { panic!("{rows:x?}") };
         assert!(end - two[0][0] == moved && (moved == 0 || calls > 0), "{rows:x?}");
@@ -73,10 +80,10 @@ fn the_heap_moves_the_break_up_and_down_again() {
 
 #[test]
 fn they_report_when_the_kernel_refuses() {
-    for program in [BUMP, FREE_LIST, MALLOC] {
+    for program in ["bump", "free_list", "malloc"].map(in_both_profiles).as_flattened() {
         // The least limit that the program itself fits into leaves no room for what it allocates.
         let mut outputs = (0..1024).step_by(4).map(|limit| {
-            limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\""), program]).output().unwrap()
+            limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\"")]).arg(program).output().unwrap()
         });
         let output = outputs.find(|output| status(output) >= 0).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

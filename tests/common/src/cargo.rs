@@ -20,9 +20,10 @@ pub fn cargo(directory: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`.
+/// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`, and what git
+/// tells its hooks, such as which repository is meant.
 pub fn unset_environment(command: &mut Command) {
-    let is_theirs = |key: &str| key.starts_with("CARGO_") || key.starts_with("MAKE");
+    let is_theirs = |key: &str| ["CARGO_", "MAKE", "GIT_"].iter().any(|start| key.starts_with(start));
     let is_kept = |key: &str| key == "CARGO_HOME" || key.starts_with("CARGO_PROFILE_");
     for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && !is_kept(key)) {
         command.env_remove(key);
@@ -53,13 +54,23 @@ fn built(package: &str) -> PathBuf {
     directory
 }
 
-/// Builds programs of the package in a directory of this project, and returns the directory that they are in. An empty
-/// `triple` is this machine's target.
+/// The programs of this project in a profile: what `make` builds, whichever profile the tests are in.
+pub fn programs(profile: &str) -> PathBuf {
+    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins", "--config", CONFIG])
+}
+
+/// Builds programs of a package, which is in a directory of this project or elsewhere, in another way than `make` does.
+/// Returns the directory that they are in. An empty `triple` is this machine's target.
 pub fn build(package: impl AsRef<Path>, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    let name = package.as_ref().file_name().unwrap_or_default().to_str().unwrap();
-    let directory = built(name);
-    let mut command = cargo(&directory, &["build", "--locked", "--profile", profile, "--manifest-path"]);
-    command.arg(root().join(package).join("Cargo.toml")).args(options);
+    let package = root().join(package);
+    // The packages of this project share what they are built from. A copy has a place of its own.
+    let directory = if package.starts_with(built("")) { package.clone() } else { built("others") };
+    build_in(&directory, &package, triple, profile, options)
+}
+
+fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
+    let mut command = cargo(directory, &["build", "--locked", "--profile", profile, "--manifest-path"]);
+    command.arg(package.join("Cargo.toml")).args(options);
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
     command.args(["--target", target]);
@@ -74,7 +85,7 @@ pub fn build(package: impl AsRef<Path>, triple: &str, profile: &str, options: &[
 /// Copies `own-program/` to where the tests build, with `tests/programs/NAME.rs` as its program, with the feature `mem`
 /// or without. Returns the copy's directory.
 pub fn own_program(name: &str, mem: bool) -> PathBuf {
-    let (original, copy) = (root().join("own-program"), built("own-program").join(format!("{name}-{mem}")));
+    let (original, copy) = (root().join("own-program"), built(&format!("{name}-{mem}")));
     fs::create_dir_all(copy.join("src")).unwrap();
     let mut manifest = fs::read_to_string(original.join("Cargo.toml")).unwrap();
     for path in ["..", "../malloc"] {
@@ -91,4 +102,33 @@ pub fn own_program(name: &str, mem: bool) -> PathBuf {
     fs::copy(original.join("build.rs"), copy.join("build.rs")).unwrap();
     fs::copy(root().join(format!("tests/programs/{name}.rs")), copy.join("src/main.rs")).unwrap();
     copy
+}
+
+/// Copies the project, as git makes a clone on Windows, to where the tests build. It keeps what was built in an older
+/// copy.
+pub fn copy_of_the_project() -> PathBuf {
+    let copy = built("copy").join("project");
+    fs::create_dir_all(&copy).unwrap();
+    shell(
+        root(),
+        r#"
+        find "$0" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+        git init --quiet "$0"
+        git --git-dir="$0/.git" --work-tree=. add --all
+        cd "$0"
+        git -c core.autocrlf=true checkout-index --all
+        "#,
+        &copy,
+    );
+    copy
+}
+
+/// Runs commands as if typed in this directory, with an argument. Returns what they print on standard output.
+#[track_caller]
+pub fn shell(directory: &Path, commands: &str, argument: &Path) -> String {
+    let mut command = limited("sh");
+    unset_environment(&mut command);
+    let output = command.args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{commands}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }

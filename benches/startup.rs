@@ -105,8 +105,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     run("ld", &["-o", &out("assembly"), &out("object")])?;
     run("cc", &["-O2", "-o", &out("c"), "alloc.c"])?;
     run("rustc", &["--edition=2024", "-O", "-o", &out("std"), "alloc_std.rs"])?;
+    let alloc = common::cargo::programs("release").join("alloc");
     let programs = &[
-        ("alloc", env!("CARGO_BIN_EXE_alloc").to_string()),
+        ("alloc", alloc.display().to_string()),
         ("assembly", out("assembly")),
         ("C", out("c")),
         ("Rust std", out("std")),

@@ -1,23 +1,15 @@
-//! `make asm` and the benchmark show what their page says. Both look at the release build, so one profile is enough.
-#![cfg(all(not(debug_assertions), target_arch = "x86_64"))]
+//! `make asm` and the benchmark show what their page says.
+#![cfg(target_arch = "x86_64")]
 
+use common::cargo::{cargo, copy_of_the_project, host, shell};
 use common::*;
+use std::path::Path;
 
 const PAGE: &str = include_str!("../benches/README.md");
 
-/// Returns what a command prints. It may build something, without flags for the compiler, as the page does.
-#[track_caller]
-fn printed(command: &str, args: &[&str]) -> String {
-    let mut command = limited(command);
-    command.env("RUSTFLAGS", "").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let output = command.args(args).current_dir(root()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// Whether the compiler is the one that the page is about. Another one may make other code.
 fn is_the_pages_compiler() -> bool {
-    let version = printed("rustc", &["--version"]);
+    let version = shell(root(), "rustc --version", root());
     let is_the_pages = PAGE.contains(&format!("\n{version}"));
     if !is_the_pages {
         say(&format!("benches/README.md has no figures for this compiler to compare with: {}", version.trim_end()));
@@ -35,9 +27,12 @@ fn row(table: &str, name: &str) -> [u64; 4] {
 #[test]
 fn the_benchmark_prints_the_figures_of_its_page() {
     needs!(Ptrace);
-    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/..");
-    let args = ["test", "--quiet", "--locked", "--release", "--bench", "startup", "--target-dir", target];
-    let table = printed(env!("CARGO"), &args);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("startup");
+    let mut bench = cargo(&directory, &["test", "--quiet", "--locked", "--bench=startup", "--target", &host()]);
+    // As the page, this is without flags for the compiler.
+    let output = bench.current_dir(root()).env("RUSTFLAGS", "").output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // These were counted by hand in benches/alloc.s.
     assert_eq!(row(&table, "assembly ")[2..], [4, 18]);
 
@@ -55,7 +50,7 @@ fn the_benchmark_prints_the_figures_of_its_page() {
 #[test]
 fn asm_shows_the_instructions_beside_the_articles() {
     needs!(Ptrace);
-    let listing = printed("make", &["-s", "asm"]);
+    let listing = shell(&copy_of_the_project(), "make -s asm", root());
     if is_the_pages_compiler() {
         assert!(PAGE.contains(&listing), "{listing}");
     }

@@ -2,6 +2,7 @@
 //! arguments would also reach the tests and this program, which need a C library.
 
 use std::env::var;
+use std::fs::copy;
 
 fn main() {
     let target = |key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
@@ -14,34 +15,36 @@ fn main() {
         return;
     }
 
-    let here = var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let debug = var("DEBUG").expect("cargo sets it") != "false";
     let mut args = vec![
         // These leave out the C library, and its files that define another `_start`.
-        "-nostartfiles".to_string(),
-        "-nostdlib".to_string(),
+        "-nostartfiles",
+        "-nostdlib",
         // There is no dynamic linker, so nothing is relocated when the program starts.
-        "-static".to_string(),
-        "-no-pie".to_string(),
+        "-static",
+        "-no-pie",
         // Some distributions' `cc` asks for a build ID.
-        "-Wl,--build-id=none".to_string(),
-        // The linker script. It is an argument of its own, not one after -Wl, so that a comma or a space in the path
-        // stays a part of the path.
-        format!("-T{here}/{}", if debug { "debug.ld" } else { "linker.ld" }),
+        "-Wl,--build-id=none",
+        // The linker script, which the linker looks for where it looks for libraries.
+        if debug { "-Tdebug.ld" } else { "-Tlinker.ld" },
     ];
     if !debug {
         // This drops local symbols, such as the names of source files. The global ones stay.
-        args.push("-Wl,--discard-all".to_string());
+        args.push("-Wl,--discard-all");
     }
     for arg in &args {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
+    // Cargo gives this to the build scripts of packages that depend on this one, as DEP_PROGRAM_BREAK_LINK_ARGS.
+    println!("cargo::metadata=link-args={}", args.join(" "));
 
-    // This is where debug.ld finds linker.ld, here and in packages that depend on this one.
-    println!("cargo::rustc-link-search={here}");
-    // Cargo gives this to their build scripts, as DEP_PROGRAM_BREAK_LINK_ARGS. No path has the separator in it.
-    println!("cargo::metadata=link-args={}", args.join("\x1f"));
-    for file in ["build.rs", "linker.ld", "debug.ld"] {
-        println!("cargo::rerun-if-changed={file}");
+    // The linker finds the scripts here, for those packages, too. If the checkout is moved, cargo knows that this
+    // directory has moved with it.
+    let out = var("OUT_DIR").expect("cargo sets it");
+    println!("cargo::rustc-link-search={out}");
+    for script in ["linker.ld", "debug.ld"] {
+        copy(script, format!("{out}/{script}")).expect("a copy of the linker script");
+        println!("cargo::rerun-if-changed={script}");
     }
+    println!("cargo::rerun-if-changed=build.rs");
 }

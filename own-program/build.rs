@@ -2,7 +2,7 @@
 
 fn main() {
     let args = std::env::var("DEP_PROGRAM_BREAK_LINK_ARGS").expect("program-break sets it");
-    for arg in args.split('\x1f') {
+    for arg in args.split(' ') {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
 }

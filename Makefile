@@ -17,6 +17,8 @@ export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS = false
 export CARGO_PROFILE_RELEASE_PANIC = abort
 export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
+# Cargo would look for this make's job server, which is only for other makes.
+unexport MAKEFLAGS MFLAGS
 # It is built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
 # environment, or of the name PROGRAM, may be meant for another program.)
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -41,7 +43,7 @@ arch := $(patsubst riscv64%,riscv64,$(firstword $(subst -, ,$(target))))
 endif
 for-target := $(strip $(cross) --target $(target))
 
-.PHONY: all tools alloc run gdb layout malloc bench asm docs test help clean
+.PHONY: all tools alloc run gdb-with-python gdb layout malloc bench asm docs test help clean
 all: alloc
 
 help: ## this list
@@ -70,12 +72,18 @@ run: alloc ## build it and run it (TARGET=... for another architecture)
 	./alloc
 endif
 
-gdb: alloc ## step through it in gdb, with a guided tour (or PROGRAM=...)
-	@sh tests/install-tools gdb gdb:gdb
+# gdb starts programs by the reader's shell, which may be one that runs nothing.
+gdb := SHELL=/bin/sh gdb -q
+gdb-with-python: tools
+	@sh tests/install-tools "$(MAKECMDGOALS)" gdb:gdb
+	@gdb -nx -batch -ex "python print('it is')" 2>/dev/null | grep -q it || \
+	    { echo "make: this gdb has no Python, in which the tour is written: install another gdb" >&2; exit 1; }
+
+gdb: alloc gdb-with-python ## step through it in gdb, with a guided tour (or PROGRAM=...)
 ifdef program
 	cargo build $(for-target) --workspace --bin $(program)
 endif
-	gdb -q -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
+	$(gdb) -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
 
 layout: tools ## let a process draw its own virtual memory
 	cargo run $(for-target) --bin layout
@@ -90,22 +98,20 @@ bench: tools ## measure it beside assembly, C and std Rust
 	@sh tests/install-tools bench as:binutils strace:strace
 	cargo bench $(for-target) --profile release --bench startup
 
-asm: tools ## show its machine code beside the article's
+asm: gdb-with-python ## show its machine code beside the article's
 	@[ "$$(uname -m)" = x86_64 ] || \
 	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
-	@sh tests/install-tools asm gdb:gdb
 	@echo "building alloc in release, with line numbers" >&2
 	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
 	    CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asm CARGO_BUILD_BUILD_DIR=$(CARGO_TARGET_DIR)/asm \
 	    cargo build $(for-target) --quiet --release --bin alloc
 	@rustc --version
-	@gdb -q -nx -batch-silent -x gdb/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
+	@$(gdb) -nx -batch-silent -x gdb/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
 
-docs: tools ## record four programs, in docs/memory.svg and docs/index.html
-	@sh tests/install-tools docs gdb:gdb
+docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index.html
 	cargo build $(for-target) --workspace --bins
 	@for program in alloc bump free_list malloc; do \
-	    echo "recording $$program"; gdb -q -nx -batch -x gdb/record.py $(built)/debug/$$program || exit; \
+	    echo "recording $$program"; $(gdb) -nx -batch -x gdb/record.py $(built)/debug/$$program || exit; \
 	done
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With

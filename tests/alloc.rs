@@ -76,12 +76,3 @@ fn reports_the_first_failure_and_frees() {
         }
     }
 }
-
-#[test]
-fn ends_with_the_same_status_when_standard_error_is_closed() {
-    for (line, expected) in [("ulimit -d 0; exec \"$0\" 2>&-", EX_OSERR), ("exec \"$0\" >&- 2>&-", EX_IOERR)] {
-        for program in alloc() {
-            assert_ended(&limited("sh").args(["-c", line]).arg(program).output().unwrap(), "", "", expected);
-        }
-    }
-}

@@ -63,4 +63,8 @@ fn make_does_the_same_under_each() {
         }
     }
     fs::remove_file(file).unwrap();
+
+    // Cargo knows from before where the linker scripts were.
+    let moved = "rm -rf moved; mv project moved; touch moved/src/main.rs; make -s -C moved run; mv moved project";
+    assert_eq!(shell(project.parent().unwrap(), moved, &project), "HI\n");
 }

@@ -12,7 +12,7 @@ pub enum Need {
     /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
     /// of system calls refuses it.
     FixedAddresses,
-    /// `ptrace`, with strace and gdb. Some containers refuse it.
+    /// `ptrace`, with strace and a gdb that has Python. Some containers refuse it.
     Ptrace,
 }
 
@@ -33,7 +33,9 @@ pub fn lacks(need: Need) -> bool {
     let is_here = match need {
         Need::Browser => works(&["chromium", "--version"]),
         Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
-        Need::Ptrace => works(&["strace", "-o", "/dev/null", "true"]) && works(&["gdb", "--version"]),
+        Need::Ptrace => {
+            works(&["sh", "-c", "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1"])
+        }
     };
     if !is_here {
         left_out("ALL_TESTS", &format!("{need:?} is not available here"));

@@ -11,7 +11,7 @@ fn shows_what_its_commands_print() {
     let blocks = README.split("```console\n").skip(1).map(|block| block.split_once("```").unwrap().0);
     let commands: Vec<_> = blocks.flat_map(|block| block.split("$ ").skip(1)).collect();
     assert!(commands.len() >= 2, "{commands:?}");
-    let project = copy_of_the_project();
+    let project = copy_of_the_project("copy");
     for command in commands {
         let (command, expected) = command.split_once('\n').unwrap();
         let output = shell(&project, &format!("exec 2>&1; {command} || true"), &project);

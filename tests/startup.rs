@@ -50,7 +50,7 @@ fn the_benchmark_prints_the_figures_of_its_page() {
 #[test]
 fn asm_shows_the_instructions_beside_the_articles() {
     needs!(Ptrace);
-    let listing = shell(&copy_of_the_project(), "make -s asm", root());
+    let listing = shell(&copy_of_the_project("copy"), "make -s asm", root());
     if is_the_pages_compiler() {
         assert!(PAGE.contains(&listing), "{listing}");
     }

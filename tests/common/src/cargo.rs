@@ -105,9 +105,9 @@ pub fn own_program(name: &str, mem: bool) -> PathBuf {
 }
 
 /// Copies the project, as git makes a clone on Windows, to where the tests build. It keeps what was built in an older
-/// copy.
-pub fn copy_of_the_project() -> PathBuf {
-    let copy = built("copy").join("project");
+/// copy of that name.
+pub fn copy_of_the_project(name: &str) -> PathBuf {
+    let copy = built(name).join("project");
     fs::create_dir_all(&copy).unwrap();
     shell(
         root(),

@@ -59,9 +59,9 @@ fn draw_regions<'a>(
                 };
                 draw_line(out, &landmarks, end)?;
                 let side = if permissions.is_empty() { '┆' } else { '│' };
-                let (number, unit) = size(end - start);
-                let width = 13 - unit.len();
-                writeln!(out, "{:18} {side} {name:<22.22}{number:width$} {unit}  {permissions:3} {side}", "")?;
+                write!(out, "{:18} {side} {name:<22.22}", "")?;
+                draw_size(out, end - start)?;
+                writeln!(out, "  {permissions:3} {side}")?;
                 end = start;
             }
         }
@@ -105,13 +105,12 @@ fn draw_line(out: &mut LineWriter, landmarks: &[Landmark], address: usize) -> Re
     writeln!(out, "{:─>width$}", "")
 }
 
-/// A number of bytes, for people: in the largest unit of which there are at least 16.
-fn size(bytes: usize) -> (usize, &'static str) {
-    let (mut number, mut unit) = (bytes, "bytes");
-    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-        if number >= 16 * 1024 {
-            (number, unit) = ((number + 512) / 1024, larger);
-        }
+/// Draws a number of bytes: exactly if it has room, or else rounded.
+fn draw_size(out: &mut LineWriter, bytes: usize) -> Result<(), Error> {
+    if bytes < 1 << 26 {
+        return write!(out, "{bytes:>8} bytes");
     }
-    (number, unit)
+    let power = (bytes.ilog2() - 3) / 10;
+    let number = (bytes as u128 + (1 << (10 * power - 1))) >> (10 * power);
+    write!(out, "about {number:>4} {}", ["MiB", "GiB", "TiB", "PiB", "EiB"][power as usize - 2])
 }

@@ -63,7 +63,6 @@ impl LineWriter {
     /// # Panics
     ///
     /// Panics if a value that is formatted reports an error of its own.
-    #[inline] // so that it takes no `memcpy` in programs that don't call it
     pub fn write_fmt(&mut self, text: fmt::Arguments) -> Result<(), Error> {
         let formatted = fmt::Write::write_fmt(self, text);
         self.result?;

@@ -9,8 +9,8 @@
 //!
 //! A new file has to be named here. CONTRIBUTING.md says where else.
 //!
-//! These are only the calls that `alloc` makes: it is here to show them. Other programs of this repository make others,
-//! by `syscall!` of the package `syscalls`, which returns a `Result`.
+//! Only the calls of `alloc` are here. Other programs of this repository make others, by `syscall!` of the package
+//! `syscalls`, which returns a `Result`.
 
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]
@@ -49,7 +49,7 @@ pub unsafe fn write(fd: i32, bytes: *const u8, length: usize) -> isize {
 pub fn exit(status: i32) -> ! {
     // The call returns only if a filter of system calls (seccomp) refuses it.
     loop {
-        // SAFETY: the call takes nothing away from a program that goes on.
+        // SAFETY: the call only ends the program.
         unsafe { syscall1(Sysno::exit_group, status as usize) };
     }
 }

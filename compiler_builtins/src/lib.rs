@@ -1,8 +1,6 @@
 //! The functions on memory that the compiler calls in any program, for example to copy a large value. Usually the C
-//! library has them: `man 3 memcpy` and so on say what they do, and what the caller guarantees.
-//!
-//! LTO doesn't see which functions of `core` a package with `no_builtins` calls, and may drop them. So this calls none
-//! that isn't inlined, not even to report an overflow.
+//! library has them: `man 3 memcpy` and so on say what they do, and what the caller guarantees. They call no function
+//! of `core` that isn't inlined: LTO doesn't see what a package with `no_builtins` calls, and may drop it.
 #![no_std]
 #![no_builtins] // so that the loop in `memset` doesn't become a call of `memset`
 
@@ -29,9 +27,8 @@ unsafe fn copy<T: Copy>(dest: *mut c_void, src: *const c_void, n: usize, mut lef
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) -> *mut c_void {
-    let mut left = n;
     // If `dest` is among the bytes of `src`, the last ones come first, so that each is read before it is overwritten.
-    let is_upwards = dest.addr().wrapping_sub(src.addr()) >= n;
+    let (is_upwards, mut left) = (dest.addr().wrapping_sub(src.addr()) >= n, n);
     // SAFETY: the caller lets all `n` bytes be read and written.
     unsafe {
         #[cfg(all(target_arch = "x86_64", not(miri)))] // It has an instruction for that, which leaves nothing.

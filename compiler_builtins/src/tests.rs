@@ -3,19 +3,17 @@ extern crate std;
 
 use super::*;
 
-const BYTES: [u8; 1000] = *include_bytes!("lib.rs").first_chunk().unwrap();
-
 #[test]
 fn do_the_same_as_std() {
+    let bytes: [u8; 1000] = *include_bytes!("lib.rs").first_chunk().unwrap();
+    let at = |bytes: *mut [u8; 1000], at| bytes.wrapping_byte_add(at).cast::<c_void>();
     let some = if cfg!(miri) { 37 } else { 1 };
     for (n, from) in (0..=300).step_by(some).flat_map(|n| (303..319).map(move |from| (n, from))) {
-        let (end, mut ours, mut theirs) = (from + n, BYTES, BYTES);
-        let at = |bytes: *mut [u8; 1000], at| bytes.wrapping_byte_add(at).cast::<c_void>();
+        let (end, mut ours, mut theirs) = (from + n, bytes, bytes);
         // SAFETY: the bytes are in the arrays, and overlap only for `memmove`.
         unsafe {
-            // Below, above, and each overlap.
             for to in (from - n - 1..=end + 1).step_by(some) {
-                (ours, theirs) = (BYTES, BYTES);
+                (ours, theirs) = (bytes, bytes);
                 theirs.copy_within(from..end, to);
                 let copy = if to.abs_diff(from) < n { memmove } else { memcpy };
                 assert_eq!(copy(at(&raw mut ours, to), at(&raw mut ours, from), n), at(&raw mut ours, to));
@@ -29,9 +27,9 @@ fn do_the_same_as_std() {
             // From `different` on, all bytes are less, or greater.
             for different in (from..=end).step_by(some) {
                 theirs[different..].fill(if different % 2 == 0 { 0x7f } else { 0xff });
-                let expected = [ours[from..end].cmp(&theirs[from..end]) as c_int; 2];
+                let expected = ours[from..end].cmp(&theirs[from..end]) as c_int;
                 let (left, right) = (at(&raw mut ours, from), at(&raw mut theirs, from));
-                assert_eq!([memcmp(left, right, n), bcmp(left, right, n)].map(c_int::signum), expected);
+                assert_eq!([memcmp(left, right, n), bcmp(left, right, n)].map(c_int::signum), [expected; 2]);
                 theirs[different..].fill(0xfe);
             }
         }

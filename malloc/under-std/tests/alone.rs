@@ -4,7 +4,7 @@ use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
 use std::cmp::max;
-use std::iter::from_fn;
+use std::iter::repeat_with;
 use std::slice::from_raw_parts;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use under_std::{PAGE, memory, others_take, with_room};
@@ -21,10 +21,8 @@ struct Alone {
     _turn: MutexGuard<'static, ()>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    start: *mut u8,
-    layout: Layout,
+fn bytes(size: usize) -> Layout {
+    Layout::from_size_align(size, 1).unwrap()
 }
 
 fn now() -> usize {
@@ -43,38 +41,26 @@ impl Alone {
         now() - self.start
     }
 
-    fn try_alloc(&self, size: usize, align: usize) -> Option<Block> {
-        let layout = Layout::from_size_align(size, align).unwrap();
+    /// Returns a block, or null.
+    fn aligned(&self, size: usize, align: usize) -> *mut u8 {
         // SAFETY: the size isn't 0.
-        let start = unsafe { self.heap.alloc(layout) };
-        (!start.is_null()).then_some(Block { start, layout })
+        unsafe { self.heap.alloc(Layout::from_size_align(size, align).unwrap()) }
     }
 
-    fn alloc(&self, size: usize) -> Block {
-        self.try_alloc(size, 1).unwrap()
+    fn alloc(&self, size: usize) -> *mut u8 {
+        let block = self.aligned(size, 1);
+        assert!(!block.is_null());
+        block
     }
 
-    fn free(&self, block: Block) {
-        // SAFETY: the block is from this heap, with this layout.
-        unsafe { self.heap.dealloc(block.start, block.layout) }
+    fn free(&self, block: *mut u8, size: usize) {
+        // SAFETY: the block is from this heap, and in the class of this size, or as large as none.
+        unsafe { self.heap.dealloc(block, bytes(size)) }
     }
 
-    fn resize(&self, block: Block, size: usize) -> Block {
-        // SAFETY: the block is from this heap, with this layout.
-        let start = unsafe { self.heap.realloc(block.start, block.layout, size) };
-        assert!(!start.is_null());
-        Block { start, layout: Layout::from_size_align(size, 1).unwrap() }
-    }
-}
-
-impl Block {
-    fn addr(self) -> usize {
-        self.start.addr()
-    }
-
-    fn fill(self, byte: u8) {
-        // SAFETY: the block has so many bytes.
-        unsafe { self.start.write_bytes(byte, self.layout.size()) }
+    fn resize(&self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
+        // SAFETY: the block is from this heap, and has this size.
+        unsafe { self.heap.realloc(block, bytes(old), new) }
     }
 }
 
@@ -85,7 +71,7 @@ fn a_block_that_grows_among_small_ones_leaves_no_holes() {
     let in_use = 16 * MIB + 255 * 1400 * 48;
     let mut block = heap.alloc(64 * KIB);
     for size in (128 * KIB..=16 * MIB).step_by(64 * KIB) {
-        block = heap.resize(block, size);
+        block = heap.resize(block, size - 64 * KIB, size);
         (0..1400).for_each(|_| _ = heap.alloc(48));
         assert!(heap.size() < 3 * in_use, "{} for {in_use}", heap.size());
     }
@@ -101,7 +87,7 @@ fn the_same_blocks_over_and_over_take_few_calls() {
             for turn in 0..turns {
                 let mut blocks: Vec<_> = (0..count).map(|_| heap.alloc(size)).collect();
                 blocks.rotate_left(turn % count);
-                blocks.into_iter().for_each(|block| heap.free(block));
+                blocks.into_iter().for_each(|block| heap.free(block, size));
             }
             let calls = heap.heap.brk_calls();
             assert!(calls <= 40, "{calls} calls for {count} blocks of {size} bytes above {below}");
@@ -115,13 +101,15 @@ fn the_same_blocks_over_and_over_take_few_calls() {
 fn finds_room_below_others_to_the_last() {
     for (size, align) in [(90_000, 1), (90_000, 4096), (90_000, 64 * KIB), (16, 1), (16, 16), (512, 512)] {
         let heap = Alone::new();
-        let fill = |size, align| from_fn(|| heap.try_alloc(size, align)).collect::<Vec<_>>();
-        let room = heap.try_alloc(90_000, 64 * KIB).unwrap();
+        let fill = |size, align| {
+            let blocks = repeat_with(|| heap.aligned(size, align)).take_while(|block| !block.is_null());
+            blocks.collect::<Vec<_>>()
+        };
+        let room = heap.aligned(90_000, 64 * KIB);
         let gaps: Vec<_> = (1..100).map(|n| (heap.alloc(2000), heap.alloc(90_000 - 32 * n)).1).collect();
         with_room(0, || {
             [100_000, 1100, 16].iter().for_each(|&size| drop(fill(size, 1)));
-            heap.free(room);
-            gaps.into_iter().for_each(|gap| heap.free(gap));
+            [room].iter().chain(&gaps).for_each(|gap| heap.free(*gap, 90_000));
             let blocks = fill(size, align);
             let least = if size == 90_000 { 1 } else { 100 * 86_000 / 5 / size };
             assert!(blocks.len() >= least, "{} of {size} bytes, aligned to {align}", blocks.len());
@@ -134,11 +122,11 @@ fn finds_room_below_others_to_the_last() {
 #[test]
 fn finds_room_for_a_run_without_a_long_search() {
     let heap = Alone::new();
-    let gap = |_| (heap.try_alloc(66_000, 16 * KIB), heap.alloc(25_000), heap.alloc(20_000)).1;
+    let gap = |_| (heap.aligned(66_000, 16 * KIB), heap.alloc(25_000), heap.alloc(20_000)).1;
     let gaps: Vec<_> = (0..200).map(gap).collect();
     // The last ones that are freed are the first that are tried.
-    (50..150).chain(0..50).chain(150..200).for_each(|n| heap.free(gaps[n]));
-    let start = gaps[50].start.map_addr(|address| address.next_multiple_of(PAGE));
+    (50..150).chain(0..50).chain(150..200).for_each(|n| heap.free(gaps[n], 25_000));
+    let start = gaps[50].map_addr(|address| address.next_multiple_of(PAGE));
     for rights in [libc::PROT_NONE, libc::PROT_READ | libc::PROT_WRITE] {
         // SAFETY: what is in use there isn't used by this test.
         assert_eq!(unsafe { libc::mprotect(start.cast(), (gaps[149].addr() - start.addr()) / PAGE * PAGE, rights) }, 0);
@@ -152,11 +140,11 @@ fn keeps_the_run_of_a_box() {
     let heap = Alone::new();
     let (block, _above) = (heap.alloc(48), heap.alloc(40_000));
     // What follows the run has its header in the run's last word. If the run goes back, that is noted there.
-    let end = block.start.map_addr(|address| (address + 1).next_multiple_of(16 * KIB) - 8).cast::<usize>();
+    let end = block.map_addr(|address| (address + 1).next_multiple_of(16 * KIB) - 8).cast::<usize>();
     // SAFETY: this is the heap's memory, and has been written to.
     let header = || unsafe { end.read() };
     let before = header();
-    heap.free(block);
+    heap.free(block, 48);
     assert_eq!(header(), before);
 }
 
@@ -168,14 +156,15 @@ fn gives_memory_back_when_others_above_have_gone() {
     let again = |below: *const u8| {
         for _ in 0..100_000 {
             let block = heap.alloc(2000);
-            assert!(block.addr() < below.addr(), "what is free below others is used");
-            heap.free(block);
+            assert!(block.cast_const() < below, "what is free below others is used");
+            heap.free(block, 2000);
         }
     };
     let block = heap.alloc(51 * MIB);
-    block.fill(255);
+    // SAFETY: the block has so many bytes.
+    unsafe { block.write_bytes(255, 51 * MIB) };
     let others = take();
-    heap.free(block);
+    heap.free(block, 51 * MIB);
     assert_eq!(now(), others.end.addr());
     again(others.start);
     assert!(heap.heap.brk_calls() <= 40);
@@ -189,21 +178,22 @@ fn gives_memory_back_when_others_above_have_gone() {
     let below = heap.alloc(20 * MIB);
     let others = others_take(5000);
     let end = others.as_ptr_range().end.addr();
-    heap.free(below);
+    heap.free(below, 20 * MIB);
     again(others.as_ptr());
     let above = heap.alloc(150 * MIB);
     assert!(above.addr() >= end);
-    heap.free(above);
+    heap.free(above, 150 * MIB);
     assert!(now() < end + MIB, "{} bytes stay", now() - end);
 
     // A block that can't grow, since others are above it, moves above their memory. Its old place is used again.
     let block = heap.alloc(30 * MIB);
     let end = take().end.addr();
-    let moved = heap.resize(block, 60 * MIB);
+    let moved = heap.resize(block, 30 * MIB, 60 * MIB);
     assert!(moved.addr() >= end);
-    moved.fill(7);
-    assert_eq!(heap.alloc(30 * MIB).addr(), block.addr());
-    heap.free(moved);
+    // SAFETY: the block has so many bytes.
+    unsafe { moved.write_bytes(7, 60 * MIB) };
+    assert_eq!(heap.alloc(30 * MIB), block);
+    heap.free(moved, 60 * MIB);
     assert!(now() >= end && others.iter().all(|&byte| byte == 9));
 }
 
@@ -228,23 +218,24 @@ fn uses_memory_again_and_gives_it_back() {
     let large = heap.alloc(8 * MIB);
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(48)).collect();
     // These are in full runs.
-    let end = small.iter().map(|block| block.addr()).max().unwrap() + 16 * KIB;
-    small.iter().step_by(2).for_each(|block| heap.free(*block));
+    let end = small.iter().max().unwrap().wrapping_add(16 * KIB);
+    small.iter().step_by(2).for_each(|block| heap.free(*block, 48));
     small.iter_mut().step_by(2).for_each(|block| *block = heap.alloc(48));
-    assert!(small.iter().all(|block| block.addr() < end));
-    heap.free(large);
+    assert!(small.iter().all(|block| *block < end));
+    heap.free(large, 8 * MIB);
     // There is more room at the top.
     let top = heap.alloc(MIB);
-    assert!(top.addr() <= large.addr());
-    heap.free(top);
-    small.iter().rev().for_each(|block| heap.free(*block));
+    assert!(top <= large);
+    heap.free(top, MIB);
+    small.iter().rev().for_each(|block| heap.free(*block, 48));
     assert!(heap.size() <= 512 * KIB, "{}", heap.size());
 
     // A block at the top becomes smaller, below a run without a block in use.
     let large = heap.alloc(50 * MIB);
-    large.fill(1);
-    heap.free(heap.alloc(800));
-    assert_eq!(heap.resize(large, 2000).addr(), large.addr());
+    // SAFETY: the block has so many bytes.
+    unsafe { large.write_bytes(1, 50 * MIB) };
+    heap.free(heap.alloc(800), 800);
+    assert_eq!(heap.resize(large, 50 * MIB, 2000), large);
     assert!(heap.size() <= 512 * KIB, "{}", heap.size());
 }
 
@@ -254,14 +245,13 @@ fn uses_memory_again_and_gives_it_back() {
 fn takes_what_the_kernel_has() {
     let heap = Alone::new();
     let block = heap.alloc(200 * MIB);
-    let grown = heap.resize(block, 300 * MIB);
+    assert_eq!(heap.resize(block, 200 * MIB, 300 * MIB), block);
     heap.alloc(2000);
-    let shrunk = heap.resize(grown, 100 * MIB);
-    let again = heap.resize(shrunk, 250 * MIB);
-    assert!([grown, shrunk, again].iter().all(|other| other.addr() == block.addr()));
-    with_room(0, || while heap.try_alloc(MIB, 1).is_some() {});
+    assert_eq!(heap.resize(block, 300 * MIB, 100 * MIB), block);
+    assert_eq!(heap.resize(block, 100 * MIB, 250 * MIB), block);
+    with_room(0, || while !heap.aligned(MIB, 1).is_null() {});
     with_room(4 * MIB, || {
-        assert!(heap.try_alloc(8 * MIB, 1).is_none());
+        assert!(heap.aligned(8 * MIB, 1).is_null());
         heap.alloc(4 * MIB);
     });
 }
@@ -277,7 +267,7 @@ fn zeroes_what_is_not_new() {
     for size in [2500, 32 * MIB] {
         let before = memory("VmRSS:");
         // SAFETY: the size isn't 0, and the block has so many bytes.
-        let block = unsafe { from_raw_parts(heap.heap.alloc_zeroed(Layout::array::<u8>(size).unwrap()), size) };
+        let block = unsafe { from_raw_parts(heap.heap.alloc_zeroed(bytes(size)), size) };
         // In KiB, and the kernel may give a huge page at the first access.
         assert!(memory("VmRSS:") < before + 4096);
         assert!(block.iter().all(|byte| *byte == 0));
@@ -289,7 +279,7 @@ fn zeroes_what_is_not_new() {
 fn several_heaps_share_the_break() {
     let _alone = Alone::new();
     let turns = if cfg!(miri) { 1 } else { 5000 };
-    let layout = Layout::new::<[u8; 200 * KIB]>();
+    let layout = bytes(200 * KIB);
     let work = |fill: u8| {
         for _ in 0..turns {
             let heaps: [_; 20] = std::array::from_fn(|_| Heap::new());
@@ -310,7 +300,7 @@ fn several_heaps_share_the_break() {
 fn blocks_take_little_more_than_their_size() {
     for (size, align) in [(24, 8), (40, 8), (4096, 4096), (8192, 8192), (65_536, 65_536)] {
         let heap = Alone::new();
-        let blocks: Vec<_> = (0..1000).map(|_| heap.try_alloc(size, align).unwrap().addr()).collect();
+        let blocks: Vec<_> = (0..1000).map(|_| heap.aligned(size, align).addr()).collect();
         let taken = blocks.iter().max().unwrap() - blocks.iter().min().unwrap();
         assert!(taken < 1100 * size, "{taken} for 1,000 of {size} bytes, aligned to {align}");
     }
@@ -321,13 +311,13 @@ fn blocks_take_little_more_than_their_size() {
 fn asks_for_huge_pages_where_memory_is_filled() {
     let heap = Alone::new();
     let reserved = (0..10).map(|_| heap.alloc(10 * MIB)).last().unwrap().addr() + 5 * MIB;
-    let grown_to_reserve = heap.resize(heap.alloc(2000), 10 * MIB).addr() + 5 * MIB;
-    let grown = heap.resize(heap.alloc(8 * MIB), 16 * MIB).addr() + 12 * MIB;
+    let grown_to_reserve = heap.resize(heap.alloc(2000), 2000, 10 * MIB).addr() + 5 * MIB;
+    let grown = heap.resize(heap.alloc(8 * MIB), 8 * MIB, 16 * MIB).addr() + 12 * MIB;
     let small = (0..100_000).map(|_| heap.alloc(48)).last().unwrap().addr();
     // The top begins a little below a huge page, and ends a little above its start, where others begin.
     let next = heap.alloc(2 * MIB).addr() + 2 * MIB;
     heap.alloc(now() - next - 100 * KIB);
-    with_room(256 * KIB, || heap.free(heap.alloc(200 * KIB)));
+    with_room(256 * KIB, || heap.free(heap.alloc(200 * KIB), 200 * KIB));
     let others = others_take(2 * MIB).as_ptr().addr() + PAGE;
     (0..4000).for_each(|_| _ = heap.alloc(48));
 
@@ -368,11 +358,12 @@ fn little_stays_when_all_is_freed() {
     for seed in 0..100 {
         let (heap, mut random) = (Alone::new(), fastrand::Rng::with_seed(seed));
         let mut size = || 1 + random.usize(..) % (1 << random.usize(1..18));
-        let mut blocks: Vec<_> = (0..2000).map(|_| heap.alloc(size())).collect();
+        let mut blocks: Vec<_> = (0..2000).map(|_| size()).map(|size| (heap.alloc(size), bytes(size))).collect();
         // The run of this block is larger than what may stay.
-        blocks.extend(heap.try_alloc(64 * KIB, 64 * KIB));
+        blocks.push((heap.aligned(64 * KIB, 64 * KIB), Layout::from_size_align(64 * KIB, 64 * KIB).unwrap()));
         random.shuffle(&mut blocks);
-        blocks.into_iter().for_each(|block| heap.free(block));
+        // SAFETY: the blocks are from this heap, with these layouts.
+        blocks.into_iter().for_each(|(block, layout)| unsafe { heap.heap.dealloc(block, layout) });
         assert!(heap.size() <= 512 * KIB, "{}", heap.size());
     }
 }
@@ -382,10 +373,11 @@ fn little_stays_when_all_is_freed() {
 fn a_header_that_was_overwritten_is_no_panic() {
     for header in [0, 16, 1 << 20, usize::MAX - 15] {
         let heap = Alone::new();
-        let blocks = [100_000, 10_000, 3 * MIB].map(|size| heap.alloc(size));
-        blocks.iter().for_each(|block| block.fill(0));
-        // SAFETY: the header is the word before the block, and nobody else uses this heap.
-        unsafe { blocks[1].start.cast::<usize>().sub(1).write(header) };
-        heap.free(heap.resize(blocks[1], 2000));
+        // SAFETY: the sizes aren't 0. The header is the word before the block, and nobody else uses this heap.
+        unsafe {
+            let [_, block, _] = [100_000, 10_000, 3 * MIB].map(|size| heap.heap.alloc_zeroed(bytes(size)));
+            block.cast::<usize>().sub(1).write(header);
+            heap.free(heap.resize(block, 10_000, 2000), 2000);
+        }
     }
 }

@@ -35,9 +35,6 @@ fn fills_a_run_to_its_end() {
         // Give some back and get them again, so that all runs are full again.
         (0..blocks.len() / 3).for_each(|n| drop(blocks.swap_remove(2 * n)));
         blocks.extend((0..30_000 / size).map(|n| Block::new(layout, n as u8, true)));
-        for block in blocks.iter_mut().step_by(9) {
-            block.resize(size + 1);
-            block.resize(size);
-        }
+        blocks.iter_mut().step_by(9).for_each(|block| [size + 1, size].into_iter().for_each(|size| block.resize(size)));
     }
 }

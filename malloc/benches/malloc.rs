@@ -1,9 +1,8 @@
 //! The same work on this project's heap, on glibc's malloc and on mimalloc:
 //! `cargo bench -p program-break-malloc`.
 //!
-//! Each cell has the time, as a ratio to glibc's in the same turn, with the peak of the memory in parentheses, as a
-//! ratio to the most bytes that the program has at one time. Both are medians. Each case is run in a process of its
-//! own.
+//! Each cell has the time and, in parentheses, the peak of the memory, as ratios to glibc's in the same turn. Both are
+//! medians. Each case is run in a process of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +22,7 @@ const CASES: [(&str, &str); 7] = [
 
 const RUNS: usize = 15;
 
-/// The numbers that one run prints.
+/// The seconds and KiB that one run prints.
 fn run(programs: &Path, allocator: &str, case: &str) -> Vec<f64> {
     let output = Command::new(programs.join(allocator)).arg(case).output().expect("it starts");
     assert!(output.status.success(), "{allocator} {case}: {}", String::from_utf8_lossy(&output.stderr));
@@ -46,7 +45,6 @@ fn main() {
 
     println!("| | {} |\n|{}", ALLOCATORS.map(|(_, name)| name).join(" | "), " --- |".repeat(ALLOCATORS.len() + 1));
     for (case, title) in CASES {
-        let alive = run(&programs, "alive", case)[2];
         let mut figures = vec![vec![]; ALLOCATORS.len()];
         for _ in 0..RUNS {
             for ((program, _), runs) in ALLOCATORS.iter().zip(&mut figures) {
@@ -54,9 +52,8 @@ fn main() {
             }
         }
         let cells = figures.iter().map(|runs| {
-            let time = runs.iter().zip(&figures[1]).map(|(own, glibc)| own[0] / glibc[0]).collect();
-            let peak = runs.iter().map(|figures| figures[1] / alive).collect();
-            format!("{:.2} ({:.2})", median(time), median(peak))
+            let ratio = |n: usize| median(runs.iter().zip(&figures[1]).map(|(own, glibc)| own[n] / glibc[n]).collect());
+            format!("{:.2} ({:.2})", ratio(0), ratio(1))
         });
         println!("| {title} | {} |", cells.collect::<Vec<_>>().join(" | "));
     }

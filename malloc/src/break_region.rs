@@ -12,13 +12,14 @@ use syscalls::{Sysno, syscall};
 pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 
 /// The break moves down when the top of the heap has this many free bytes that have been used before, in addition to a
-/// quarter of the heap. The threshold starts at the first of these. When the break has to move up again after that,
-/// moving it down was not worth it: so the threshold becomes twice what was free then, up to the second. A program that
-/// makes and drops the same blocks over and over soon makes no more system calls.
-const TRIM_THRESHOLD: Range<usize> = 128 << 10..64 << 20;
+/// quarter of the heap. The threshold starts at `TRIM_MIN`. If the break has to move up again after a trim, the trim
+/// wasn't worth it, and the threshold becomes twice what was trimmed, up to `TRIM_MAX`. So a program that makes and
+/// drops the same blocks over and over soon makes no more system calls.
+const TRIM_MIN: usize = 128 << 10;
+const TRIM_MAX: usize = 64 << 20;
 
-/// The break moves up by half of the heap, or by what it has moved down before, if that is more than what is needed,
-/// but not by more than this. What isn't used costs nothing: the kernel gives a page at the first access to it.
+/// The break moves up by half of the heap, if that is more than what is needed, but not by more than this. What isn't
+/// used costs nothing: the kernel gives a page at the first access to it.
 const MAX_RESERVE: usize = 32 << 20;
 
 /// A heap of at least this many bytes asks for huge pages: for runs, and where blocks have grown. The kernel then
@@ -42,7 +43,7 @@ pub(crate) struct BreakRegion {
     size: usize,
     pub brk_calls: usize,
     trim_threshold: usize,
-    /// How much was free at the top each time that the break has moved down, since it last moved up.
+    /// The sum of what was free at the top when the break moved down, since it last moved up.
     trimmed: usize,
     /// How often the break might have moved down since it last moved.
     waited: usize,
@@ -51,12 +52,7 @@ pub(crate) struct BreakRegion {
 impl BreakRegion {
     /// A region that has no memory yet.
     pub const fn new() -> Self {
-        BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_THRESHOLD.start, trimmed: 0, waited: 0 }
-    }
-
-    fn look_up(&mut self) -> Option<usize> {
-        self.brk_calls += 1;
-        Some(current_break().ok()?.expose_provenance())
+        BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_MIN, trimmed: 0, waited: 0 }
     }
 
     /// Moves the break up to `end` at least, or, where others have moved it, by `anew` bytes. Returns the new memory.
@@ -64,16 +60,17 @@ impl BreakRegion {
     /// `None` if the kernel refuses. Then nothing has changed.
     pub fn grow(&mut self, end: usize, anew: usize) -> Option<Range<usize>> {
         BREAK.locked(|()| {
-            let start = self.look_up()?;
+            self.brk_calls += 1;
+            let start = current_break().ok()?.expose_provenance();
             let bytes = if start == self.end { end - self.end } else { anew };
             let granularity = if self.size + bytes < HUGE_FROM { PAGE_GRANULARITY } else { HUGE_PAGE };
-            let reserve = self.trimmed.max(self.size / 2).min(MAX_RESERVE);
+            let reserve = (self.size / 2).min(MAX_RESERVE);
             for (bytes, granularity) in [(bytes.max(reserve), granularity), (bytes, PAGE_GRANULARITY)] {
                 let end = start.checked_add(bytes)?.checked_next_multiple_of(granularity)?;
                 self.brk_calls += 1;
                 // SAFETY: the break moves up, so no memory is taken away.
                 if unsafe { move_break(with_exposed_provenance_mut(end)) }.is_ok() {
-                    self.trim_threshold = self.trim_threshold.max((2 * self.trimmed).min(TRIM_THRESHOLD.end));
+                    self.trim_threshold = self.trim_threshold.max((2 * self.trimmed).min(TRIM_MAX));
                     (self.trimmed, self.waited) = (0, 0);
                     self.size += end - start;
                     self.end = end;
@@ -105,7 +102,6 @@ impl BreakRegion {
     ///
     /// The memory from `top` up to the end is this region's, and `used` bytes of it have been used. From
     /// [`PAGE_GRANULARITY`] bytes above `top` on, it isn't used again.
-    #[inline]
     pub unsafe fn trim(&mut self, top: usize, used: usize) {
         if used < self.trim_threshold + self.size / 4 {
             return;
@@ -115,7 +111,8 @@ impl BreakRegion {
             return;
         }
         BREAK.locked(|()| {
-            if self.look_up() != Some(self.end) {
+            self.brk_calls += 1;
+            if current_break() != Ok(with_exposed_provenance_mut(self.end)) {
                 return;
             }
             let end = (top + PAGE_GRANULARITY).next_multiple_of(PAGE_GRANULARITY);

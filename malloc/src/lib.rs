@@ -7,21 +7,21 @@
 //! ```
 //!
 //! There are three parts, and each uses only those before it: `break_region.rs` gets the memory, `large.rs` cuts large
-//! blocks out of it, and `small.rs` cuts small blocks out of large ones. `bin/bump.rs` is where to begin: the smallest
+//! blocks out of it, and `blocks.rs` cuts small blocks out of large ones. `bin/bump.rs` is where to begin: the smallest
 //! allocator on the program break, which only ever takes memory.
 
 #![no_std]
 
+mod blocks;
 mod break_region;
 mod large;
 mod list;
 mod lock;
-mod small;
 
+use blocks::{Blocks, class_of};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use lock::Lock;
-use small::{Small, class_of};
 
 /// A global allocator on the program break.
 ///
@@ -51,32 +51,22 @@ use small::{Small, class_of};
 /// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, a freestanding program panics
 /// with a message that has the number of bytes, and exits with status 70. (With std, it prints a message and aborts.) A
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
-/// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
+/// block that becomes that blocks. So `realloc` can fail even when it makes a block smaller.
 ///
-/// In a debug build, a program panics and ends if it frees or resizes what isn't a block in use with that layout: an
-/// address inside a block, a block that is free already, or one of another size. The check takes constant time. It
-/// misses a mistake if both sizes are rounded up to the same size, if the memory has been handed out again, or if the
-/// memory before that address happens to look like the header of such a block.
-pub struct Heap(Lock<Small>);
+/// As [`GlobalAlloc`] says, to free or resize what isn't a block in use with that layout is undefined behavior: an
+/// address inside a block, a block that is free already, or one of another size. The heap doesn't check that.
+pub struct Heap(Lock<Blocks>);
 
 impl Heap {
     /// A heap without memory. It asks for some when it is used.
     #[expect(clippy::new_without_default, reason = "a heap is a static, which can't be made by Default")]
     pub const fn new() -> Self {
-        Heap(Lock::new(Small::new()))
+        Heap(Lock::new(Blocks::new()))
     }
 
     /// How often this heap has called `brk` so far.
     pub fn brk_calls(&self) -> usize {
-        self.0.locked(|small| small.large.region.brk_calls)
-    }
-
-    /// In a debug build, ends the program if this isn't a block in use. The lock is released before a panic, which may
-    /// allocate. With the ABI of C, this function can't unwind, which an allocator must not do.
-    extern "C" fn check(&self, block: *mut u8, layout: &Layout) {
-        if cfg!(debug_assertions) && !self.0.locked(|small| small.is_in_use(block.addr(), *layout)) {
-            panic!("{block:p} is not a block of {} bytes in use", layout.size());
-        }
+        self.0.locked(|blocks| blocks.large.region.brk_calls)
     }
 }
 
@@ -84,31 +74,29 @@ impl Heap {
 // the address say which part a block is from.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.0.locked(|small| small.allocate(layout)).map_or(null_mut(), |(block, _)| block)
+        self.0.locked(|blocks| blocks.allocate(layout)).map_or(null_mut(), |(block, _)| block)
     }
 
     /// In a large block, memory that the kernel has just given is zeroed already, and not written again.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let Some((block, written)) = self.0.locked(|small| small.allocate(layout)) else { return null_mut() };
+        let Some((block, written)) = self.0.locked(|blocks| blocks.allocate(layout)) else { return null_mut() };
         // SAFETY: this is in the new block.
         unsafe { block.write_bytes(0, written) };
         block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        self.check(block, &layout);
-        let block = block.expose_provenance();
         // SAFETY: the caller has it from here, with this layout.
-        self.0.locked(|small| unsafe { small.deallocate(block, layout) });
+        self.0.locked(|blocks| unsafe { blocks.deallocate(block.expose_provenance(), layout) });
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        self.check(block, &layout);
         // SAFETY: the caller sees to it that the size is right for a layout.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        let address = block.expose_provenance();
         let stays = match (class_of(layout), class_of(new_layout)) {
             // SAFETY: the caller has the large block from here.
-            (None, None) => self.0.locked(|small| unsafe { small.large().resize(block.expose_provenance(), new_size) }),
+            (None, None) => self.0.locked(|blocks| unsafe { blocks.large().resize(address, new_size) }),
             (old, new) => old == new,
         };
         if stays {

@@ -1,15 +1,12 @@
 //! Doubly linked lists whose links lie in the memory that is listed. A list is the address of its first node, or null.
+//! A *bin* is a list for nodes of similar sizes.
 
 use core::ptr::null_mut;
 
 /// The links of one element.
 pub(crate) struct Node {
     pub next: *mut Node,
-    previous: *mut Node,
-}
-
-impl Node {
-    pub const NEW: Node = Node { next: null_mut(), previous: null_mut() };
+    pub previous: *mut Node,
 }
 
 /// Puts a node first in a list.
@@ -17,7 +14,6 @@ impl Node {
 /// # Safety
 ///
 /// The node is writable memory that nothing else uses until it is removed.
-#[inline]
 pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
     // SAFETY: this node can be written to, and so can the one that was first, since it was pushed.
     unsafe {
@@ -34,7 +30,6 @@ pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
 /// # Safety
 ///
 /// The node is in this list.
-#[inline]
 pub(crate) unsafe fn remove(list: &mut *mut Node, node: *mut Node) {
     // SAFETY: this node and its neighbours are in the list. So they were pushed, and can be written to.
     unsafe {
@@ -47,4 +42,12 @@ pub(crate) unsafe fn remove(list: &mut *mut Node, node: *mut Node) {
             None => *list = next,
         }
     }
+}
+
+/// Returns the bin for this size. A bin begins at a power of two, or at one and a half times that, and ends where the
+/// next one begins.
+pub(crate) fn bin_of(size: usize) -> usize {
+    // A size that was overwritten by mistake may be 0.
+    let power = size.max(2).ilog2() as usize;
+    2 * power + (size >> (power - 1) & 1)
 }

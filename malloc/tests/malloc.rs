@@ -91,3 +91,26 @@ fn they_report_when_the_kernel_refuses() {
         assert_eq!(status(&output), EX_SOFTWARE, "{stderr}");
     }
 }
+
+#[test]
+fn a_call_of_brk_that_fails_is_reported_or_does_no_harm() {
+    needs!(Ptrace);
+    for program in [BUMP, FREE_LIST, MALLOC] {
+        let all = strace(program, &[]);
+        let calls = all.named("brk");
+        for n in 1..=calls.len() {
+            // The next call moves the break up from where this one has found it. Only the heap then tries again.
+            let is_needed = calls.get(n).is_some_and(|next| next.address(0) > calls[n - 1].returned());
+            let can_go_on = program == MALLOC || program == FREE_LIST && !is_needed;
+            let failed = strace(program, &[&format!("-einject=brk:error=ENOMEM:when={n}")]);
+            let stderr = String::from_utf8_lossy(&failed.output.stderr);
+            let is_right = match status(&failed.output) {
+                0 => can_go_on && words(failed.stdout()) == words(all.stdout()),
+                EX_SOFTWARE => stderr.contains("\nmemory allocation of "),
+                EX_OSERR => stderr.contains("brk: "),
+                _ => false,
+            };
+            assert!(is_right, "{program}, call {n}: {failed:?}");
+        }
+    }
+}

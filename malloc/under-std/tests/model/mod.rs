@@ -1,6 +1,6 @@
 //! What any program may do with its global allocator, and what it may count on.
 
-use proptest::prelude::*;
+use fastrand::Rng;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::hint::black_box;
 use std::slice::from_raw_parts_mut;
@@ -64,23 +64,19 @@ impl Drop for Block {
     }
 }
 
-/// Up to 300 steps: what is done, with which block, and the size and the alignment (its power of two) for it.
-pub fn steps() -> impl Strategy<Value = Vec<(u8, usize, usize, u32)>> {
-    // Mostly small, and now and then as much as a MiB; but fewer and smaller under Miri, which is slow.
-    let (most, bits) = if cfg!(miri) { (40, 11) } else { (300, 20_u32) };
-    let size = (0..=bits, any::<usize>()).prop_map(|(bits, random)| 1 + random % (1 << bits));
-    let align = prop_oneof![20 => 0..=13_u32, 1 => 14..=21_u32];
-    prop::collection::vec((0..20_u8, any::<usize>(), size, align), 1..=most)
-}
-
-/// Does the steps, and returns the blocks that are left. Each block is filled with the lowest byte of the number of its
-/// step, and checked later. So the test fails if two overlap, or if the allocator writes to one of them.
-pub fn run(steps: &[(u8, usize, usize, u32)]) -> Vec<Block> {
+/// Does up to 300 steps, and returns the blocks that are left. Each block is filled with the lowest byte of the number
+/// of its step, and checked later. So the test fails if two overlap, or if the allocator writes to one of them.
+pub fn run(random: &mut Rng) -> Vec<Block> {
+    // Fewer steps and smaller blocks under Miri, which is slow.
+    let (most, bits) = if cfg!(miri) { (40, 11) } else { (300, 20) };
     let mut blocks: Vec<Block> = vec![];
-    for (n, &(what, which, size, align)) in steps.iter().enumerate() {
-        let which = which % blocks.len().max(1);
-        match what {
-            0..9 => blocks.push(Block::new(Layout::from_size_align(size, 1 << align).unwrap(), n as u8, what < 4)),
+    for n in 0..random.u32(1..=most) {
+        // Mostly small, and now and then as much as a MiB.
+        let size = 1 + random.usize(..) % (1 << random.u32(0..=bits));
+        let align = 1 << if random.u8(..21) < 20 { random.u32(0..14) } else { random.u32(14..22) };
+        let which = random.usize(..blocks.len().max(1));
+        match random.u8(..20) {
+            0..9 => blocks.push(Block::new(Layout::from_size_align(size, align).unwrap(), n as u8, random.bool())),
             _ if blocks.is_empty() => {}
             9..13 => blocks[which].resize(size),
             _ => drop(blocks.swap_remove(which)),

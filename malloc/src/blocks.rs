@@ -1,4 +1,4 @@
-//! Small blocks: parts of runs, each of which has blocks of one size.
+//! All blocks: the large ones from the large heap, and the small ones in runs, each of which has blocks of one size.
 //!
 //! Most of what a program allocates is small: up to [`MAX`] bytes. Such a size is rounded up to that of a class, and
 //! the blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
@@ -42,16 +42,14 @@ const MAX_ALIGNED: usize = 64 << 10;
 /// The size of a run of small blocks, in bytes.
 const RUN: usize = 16 << 10;
 
-/// How many blocks a run has at most, in a debug build.
-const MARKS: usize = if cfg!(debug_assertions) { RUN / 16 } else { 0 };
-
 /// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 8 (not used)
 /// to 64, and then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
 const CLASSES: usize = 48;
 const SMALL_CLASSES: usize = 24;
 
 /// Returns the class of blocks for a layout. Its size is a multiple of the alignment. `None` if they are in no run.
-#[inline]
+///
+/// For example, 24 bytes are in class 2, 64 in 7, 80 in 8, and 1,024 in 23.
 pub(crate) fn class_of(layout: Layout) -> Option<usize> {
     let align = layout.align().max(8);
     let max = if align < PAGE { MAX } else { MAX_ALIGNED };
@@ -71,20 +69,8 @@ fn size_of_class(class: usize) -> usize {
 }
 
 /// Returns the size and the alignment of the runs of a class.
-#[inline]
 fn size_of_run(class: usize) -> usize {
     if class < SMALL_CLASSES { RUN } else { (32 * size_of_class(class)).next_power_of_two() }
-}
-
-/// Returns the run that a block of this class is in.
-#[inline]
-fn run_of(block: usize, class: usize) -> *mut Run {
-    with_exposed_provenance_mut(block & !(size_of_run(class) - 1))
-}
-
-/// A free block.
-struct FreeBlock {
-    next: *mut FreeBlock,
 }
 
 /// The header of a run.
@@ -92,22 +78,19 @@ struct FreeBlock {
 struct Run {
     /// Links to the other runs in the list, if this is in it: if it has room.
     links: Node,
+    class: usize,
     /// The first free block.
-    free: *mut FreeBlock,
+    free: *mut u8,
     /// Where the part that has never been used starts, in bytes from the start of the run.
     unused: usize,
     /// How many blocks are in use, and how many can be.
     used: usize,
     capacity: usize,
-    /// The sum of the run's address and its class's number. What has that sum here is a run of that class.
-    this: usize,
-    /// In a debug build, which blocks are in use.
-    in_use: [bool; MARKS],
 }
 
-/// The heap for small blocks.
-pub(crate) struct Small {
-    /// Where the runs are from.
+/// All blocks of a heap.
+pub(crate) struct Blocks {
+    /// Where the runs and the large blocks are from.
     pub large: Large,
     /// For each class, the runs that have room.
     runs: [*mut Node; CLASSES],
@@ -116,16 +99,15 @@ pub(crate) struct Small {
 }
 
 // SAFETY: the memory that the pointers lead to belongs to whoever has this.
-unsafe impl Send for Small {}
+unsafe impl Send for Blocks {}
 
-impl Small {
-    /// A heap without runs.
+impl Blocks {
+    /// A heap without memory.
     pub const fn new() -> Self {
-        Small { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut() }
+        Blocks { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut() }
     }
 
     /// Returns a block, and how many bytes at its start may have been written to.
-    #[inline]
     pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
         let Some(class) = class_of(layout) else { return self.large().allocate(layout) };
         if self.runs[class].is_null() {
@@ -136,17 +118,16 @@ impl Small {
         unsafe {
             let mut block = (*run).free;
             if block.is_null() {
-                block = run.byte_add((*run).unused).cast();
+                block = run.cast::<u8>().add((*run).unused);
                 (*run).unused += size_of_class(class);
             } else {
-                (*run).free = (*block).next;
+                (*run).free = *block.cast();
             }
-            mark(run, block.addr(), true);
             (*run).used += 1;
             if (*run).used == (*run).capacity {
                 remove(&mut self.runs[class], run.cast());
             }
-            Some((block.cast(), layout.size()))
+            Some((block, layout.size()))
         }
     }
 
@@ -154,18 +135,17 @@ impl Small {
     #[cold]
     fn add_run(&mut self, class: usize) -> Option<()> {
         let size = size_of_run(class);
-        let (run, written) = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?;
-        if written == 0 && class < SMALL_CLASSES {
+        let run = self.large().allocate(Layout::from_size_align(size - WORD, size).ok()?)?.0.cast::<Run>();
+        if class < SMALL_CLASSES {
             // Runs lie side by side: if this one is at the start of a huge page, the next ones are in the rest of it.
             self.large.region.advise_huge_pages(run.addr(), run.addr() + HUGE_PAGE);
         }
         let unused = size_of::<Run>().next_multiple_of(size_of_class(class));
         let capacity = (size - WORD - unused) / size_of_class(class);
-        let run = run.cast::<Run>();
         // SAFETY: the run is new, and large enough for a header.
         unsafe {
-            let (links, in_use) = (Node::NEW, [false; MARKS]);
-            *run = Run { links, free: null_mut(), unused, used: 0, capacity, this: run.addr() + class, in_use };
+            let links = Node { next: null_mut(), previous: null_mut() };
+            *run = Run { links, class, free: null_mut(), unused, used: 0, capacity };
             push(&mut self.runs[class], run.cast());
         }
         Some(())
@@ -176,64 +156,45 @@ impl Small {
     /// # Safety
     ///
     /// The block is from here, with this layout, and isn't used again.
-    #[inline]
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
         // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for what is written when
         // it is free. A run is a block of the large heap.
         unsafe {
             let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
-            let (run, block) = (run_of(block, class), with_exposed_provenance_mut::<FreeBlock>(block));
+            let run = with_exposed_provenance_mut::<Run>(block & !(size_of_run(class) - 1));
             if (*run).used == (*run).capacity {
                 push(&mut self.runs[class], run.cast());
             }
-            *block = FreeBlock { next: replace(&mut (*run).free, block) };
-            mark(run, block.addr(), false);
+            let block = with_exposed_provenance_mut::<u8>(block);
+            *block.cast() = replace(&mut (*run).free, block);
             (*run).used -= 1;
             if (*run).used == 0 {
                 if self.kept != run {
-                    self.large();
+                    self.give_back_kept();
                     self.kept = run;
                 }
                 if class >= SMALL_CLASSES || self.large.free_before(run.addr()) > 2 * RUN {
-                    self.large();
+                    self.give_back_kept();
                 }
             }
         }
     }
 
-    /// Returns the large heap, after giving the kept run back to it, unless a block of that run is in use again.
-    #[inline]
-    pub fn large(&mut self) -> &mut Large {
+    /// Gives the kept run back to the large heap, unless a block of that run is in use again.
+    fn give_back_kept(&mut self) {
         let run = replace(&mut self.kept, null_mut());
         // SAFETY: it is null or a run, and a run without a block in use isn't used again.
         unsafe {
             if !run.is_null() && (*run).used == 0 {
-                remove(&mut self.runs[(*run).this - run.addr()], run.cast());
+                remove(&mut self.runs[(*run).class], run.cast());
                 self.large.deallocate(run.addr());
             }
         }
+    }
+
+    /// Returns the large heap for a large block or a run, which a kept run makes room for.
+    pub fn large(&mut self) -> &mut Large {
+        self.give_back_kept();
         &mut self.large
-    }
-
-    /// Whether this is a block in use with this layout, as far as that can be seen.
-    pub fn is_in_use(&self, block: usize, layout: Layout) -> bool {
-        let Some(class) = class_of(layout) else { return self.large.is_in_use(block, layout) };
-        let (run, offset, size) = (run_of(block, class), block & (size_of_run(class) - 1), size_of_class(class));
-        let may_start = self.large.contains(run.addr()) && offset.is_multiple_of(size);
-        // SAFETY: it is read if it is in this heap, and it is a run if it says so.
-        may_start && unsafe { (*run).this == run.addr() + class && (*run).in_use[offset / size] }
-    }
-}
-
-/// In a debug build, notes whether a block is in use.
-///
-/// # Safety
-///
-/// The block is in this run.
-#[inline]
-unsafe fn mark(run: *mut Run, block: usize, in_use: bool) {
-    if cfg!(debug_assertions) {
-        // SAFETY: a run has a header.
-        unsafe { (*run).in_use[(block - run.addr()) / size_of_class((*run).this - run.addr())] = in_use };
     }
 }

@@ -27,7 +27,7 @@
 //!
 //! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc` makes,
 //! and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For example,
-//! this reads from standard input:
+//! after `cargo add syscalls --no-default-features`, this reads from standard input:
 //!
 //! ```ignore
 //! let mut bytes = [0_u8; 100];

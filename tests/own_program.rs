@@ -44,7 +44,7 @@ fn may_do_more_with_mem_and_without() {
         for program in [&zeroed, &copies] {
             assert_loads(program, true, 4096);
         }
-        let message = "own-program: panicked at src/main.rs:18:14:\n42 is too much\n";
+        let message = "own-program: panicked at src/main.rs:19:14:\n42 is too much\n";
         assert_ended(&limited(zeroed).output().unwrap(), "", message, EX_SOFTWARE);
         let lines = format!("short\n{:>1124}\n", "longer than the buffer");
         let errors = "brk: refused; write: errno 1; ";

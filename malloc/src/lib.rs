@@ -51,9 +51,9 @@ use lock::Lock;
 /// When no memory is left, `try_reserve` returns an error. Where Rust can't return one, a freestanding program panics
 /// with a message that has the number of bytes, and exits with status 70. (With std, it prints a message and aborts.) A
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
-/// block that becomes that blocks. So `realloc` can fail even when it makes a block smaller.
+/// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
 ///
-/// As [`GlobalAlloc`] says, to free or resize what isn't a block in use with that layout is undefined behavior: an
+/// As [`GlobalAlloc`] says, to free or resize what isn't a block in use with that layout is undefined behaviour: an
 /// address inside a block, a block that is free already, or one of another size. The heap doesn't check that.
 pub struct Heap(Lock<Blocks>);
 

@@ -82,8 +82,8 @@ fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, optio
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
 }
 
-/// Copies `own-program/` to where the tests build, with `tests/programs/NAME.rs` as its program, with the feature `mem`
-/// or without. Returns the copy's directory.
+/// Copies `own-program/` to where the tests build, with `tests/programs/NAME.rs` as its program, with system calls, and
+/// with the feature `mem` or without. Returns the copy's directory.
 pub fn own_program(name: &str, mem: bool) -> PathBuf {
     let (original, copy) = (root().join("own-program"), built(&format!("{name}-{mem}")));
     fs::create_dir_all(copy.join("src")).unwrap();
@@ -92,8 +92,10 @@ pub fn own_program(name: &str, mem: bool) -> PathBuf {
         let there = format!("path = {:?}, default-features = {mem} }}", original.join(path));
         manifest = manifest.replace(&format!("path = \"{path}\" }}"), &there);
     }
-    fs::write(copy.join("Cargo.toml"), manifest).unwrap();
-    let mut lock = fs::read_to_string(original.join("Cargo.lock")).unwrap();
+    let syscalls = "[dependencies]\nsyscalls = { version = \"0.8.1\", default-features = false }";
+    fs::write(copy.join("Cargo.toml"), manifest.replace("[dependencies]", syscalls)).unwrap();
+    let lock = fs::read_to_string(original.join("Cargo.lock")).unwrap();
+    let mut lock = lock.replace(" \"program-break-malloc\",\n]", " \"program-break-malloc\",\n \"syscalls\",\n]");
     if !mem {
         let package = "[[package]]\nname = \"compiler_builtins\"\nversion = \"0.2.0\"\n\n";
         lock = lock.replace(package, "").replace(" \"compiler_builtins\",\n", "");

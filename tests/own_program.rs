@@ -1,6 +1,6 @@
 //! The library in somebody else's program, which plain cargo builds, away from this project's `.cargo/config.toml`.
 
-use common::cargo::{CONFIG, assert_built, build, cargo, own_program};
+use common::cargo::{CONFIG, assert_built, build, cargo};
 use common::*;
 use std::path::Path;
 
@@ -33,18 +33,21 @@ fn may_do_more_with_mem_and_without() {
     if !has_musl {
         say(&format!("{musl} is left out, since Rust's core for it is missing"));
     }
-    let options = ["--config", CONFIG, "--config=profile.release.lto=true"];
     for (triple, profile) in [("", "dev"), ("", "release"), (&musl, "dev"), (&musl, "release")] {
         if triple == musl && !has_musl {
             continue;
         }
+        let built = |program, features: &str| {
+            let options = ["--config", CONFIG, "--bin", program, "--features", features];
+            build("tests/programs", triple, profile, &options).join(program)
+        };
         // Without optimisation, core itself may call `memcpy`.
-        let [zeroed, copies] = [("zeroed", profile == "dev"), ("copies", true)]
-            .map(|(name, mem)| build(own_program(name, mem), triple, profile, &options).join("own-program"));
+        let zeroed = built("zeroed", if profile == "dev" { "mem" } else { "" });
+        let copies = built("copies", "mem");
         for program in [&zeroed, &copies] {
             assert_loads(program, true, 4096);
         }
-        let message = "own-program: panicked at src/main.rs:19:14:\n42 is too much\n";
+        let message = "zeroed: panicked at src/bin/zeroed.rs:18:14:\n42 is too much\n";
         assert_ended(&limited(zeroed).output().unwrap(), "", message, EX_SOFTWARE);
         let lines = format!("short\n{:>1124}\n", "longer than the buffer");
         let errors = "brk: refused; write: errno 1; ";
@@ -55,11 +58,11 @@ fn may_do_more_with_mem_and_without() {
         // The first failure is returned.
         for (call, stdout, errors) in [(2, "short\n", ""), (6, &lines, errors)] {
             let traced = strace(&copies, &[&format!("-einject=write:error=EIO:when={call}")]);
-            assert_ended(&traced.output, stdout, &format!("{errors}own-program: write: errno 5\n"), EX_IOERR);
+            assert_ended(&traced.output, stdout, &format!("{errors}copies: write: errno 5\n"), EX_IOERR);
         }
         if profile == "dev" {
             let output = gdb(copies.to_str().unwrap(), &["start", "break main", "run"]);
-            assert_eq!(output.matches("::app::main () at src/main.rs:").count(), 2, "{output}");
+            assert_eq!(output.matches("::app::main () at src/bin/copies.rs:").count(), 2, "{output}");
         }
     }
 }

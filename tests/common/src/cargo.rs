@@ -59,13 +59,12 @@ pub fn programs(profile: &str) -> PathBuf {
     build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins", "--config", CONFIG])
 }
 
-/// Builds programs of a package, which is in a directory of this project or elsewhere, in another way than `make` does.
-/// Returns the directory that they are in. An empty `triple` is this machine's target.
-pub fn build(package: impl AsRef<Path>, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    let package = root().join(package);
-    // The packages of this project share what they are built from. A copy has a place of its own.
-    let directory = if package.starts_with(built("")) { package.clone() } else { built("others") };
-    build_in(&directory, &package, triple, profile, options)
+/// Builds programs of the package in a directory, of this project or elsewhere, in another way than `make` does. Returns
+/// the directory that they are in. An empty `triple` is this machine's target.
+pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
+    // The packages of this project share what they are built from. A copy of it has a place of its own.
+    let directory = if package.starts_with('/') { package.into() } else { built("others") };
+    build_in(&directory, &root().join(package), triple, profile, options)
 }
 
 fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
@@ -80,30 +79,6 @@ fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, optio
     }
     assert_built(&command.output().unwrap());
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
-}
-
-/// Copies `own-program/` to where the tests build, with `tests/programs/NAME.rs` as its program, with system calls, and
-/// with the feature `mem` or without. Returns the copy's directory.
-pub fn own_program(name: &str, mem: bool) -> PathBuf {
-    let (original, copy) = (root().join("own-program"), built(&format!("{name}-{mem}")));
-    fs::create_dir_all(copy.join("src")).unwrap();
-    let mut manifest = fs::read_to_string(original.join("Cargo.toml")).unwrap();
-    for path in ["..", "../malloc"] {
-        let there = format!("path = {:?}, default-features = {mem} }}", original.join(path));
-        manifest = manifest.replace(&format!("path = \"{path}\" }}"), &there);
-    }
-    let syscalls = "[dependencies]\nsyscalls = { version = \"0.8.1\", default-features = false }";
-    fs::write(copy.join("Cargo.toml"), manifest.replace("[dependencies]", syscalls)).unwrap();
-    let lock = fs::read_to_string(original.join("Cargo.lock")).unwrap();
-    let mut lock = lock.replace(" \"program-break-malloc\",\n]", " \"program-break-malloc\",\n \"syscalls\",\n]");
-    if !mem {
-        let package = "[[package]]\nname = \"compiler_builtins\"\nversion = \"0.2.0\"\n\n";
-        lock = lock.replace(package, "").replace(" \"compiler_builtins\",\n", "");
-    }
-    fs::write(copy.join("Cargo.lock"), lock).unwrap();
-    fs::copy(original.join("build.rs"), copy.join("build.rs")).unwrap();
-    fs::copy(root().join(format!("tests/programs/{name}.rs")), copy.join("src/main.rs")).unwrap();
-    copy
 }
 
 /// Copies the project, as git makes a clone on Windows, to where the tests build. It keeps what was built in an older

@@ -4,7 +4,6 @@
 
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use program_break::Error;
-use program_break_malloc as _; // Cargo warns of packages that aren't used.
 use syscalls::{Sysno, syscall};
 
 program_break::entry!(main);

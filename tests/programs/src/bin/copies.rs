@@ -3,9 +3,6 @@
 #![no_std]
 #![no_main]
 
-// Cargo warns of packages that aren't used.
-use {program_break_malloc as _, syscalls as _};
-
 // No name here gets in the way of the macro's.
 mod core {}
 struct Ok;

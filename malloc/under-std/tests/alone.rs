@@ -155,9 +155,9 @@ fn gives_memory_back_when_others_above_have_gone() {
     let take = || others_take(5000).as_ptr_range();
     let again = |below: *const u8| {
         for _ in 0..100_000 {
-            let block = heap.alloc(2000);
+            let block = heap.alloc(200_000);
             assert!(block.cast_const() < below, "what is free below others is used");
-            heap.free(block, 2000);
+            heap.free(block, 200_000);
         }
     };
     let block = heap.alloc(51 * MIB);
@@ -374,13 +374,18 @@ fn little_stays_when_all_is_freed() {
         let mut size = || 1 + random.usize(..) % (1 << random.usize(1..18));
         let mut blocks: Vec<_> = (0..2000).map(|_| size()).map(|size| (heap.alloc(size), bytes(size))).collect();
         random.shuffle(&mut blocks);
-        // The run of the last block is larger than what may stay.
-        let aligned = Layout::from_size_align(64 * KIB, 64 * KIB).unwrap();
-        blocks.push((heap.aligned(64 * KIB, 64 * KIB), aligned));
         // SAFETY: the blocks are from this heap, with these layouts.
         blocks.into_iter().for_each(|(block, layout)| unsafe { heap.heap.dealloc(block, layout) });
         assert!(heap.size() <= 512 * KIB, "{}", heap.size());
     }
+    // The run of the last block is larger than what may stay, and starts right above a block in use.
+    let (heap, aligned) = (Alone::new(), Layout::from_size_align(64 * KIB, 64 * KIB).unwrap());
+    let start = heap.alloc(2000).addr();
+    heap.alloc((start + MIB).next_multiple_of(2 * MIB) - start - 10_000);
+    let block = heap.aligned(64 * KIB, 64 * KIB);
+    // SAFETY: the block is from this heap, with this layout.
+    unsafe { heap.heap.dealloc(block, aligned) };
+    assert!(now() <= block.addr() + 512 * KIB, "{}", now() - block.addr());
 }
 
 /// A panic would wait for the heap's lock, if the message is allocated there.
@@ -396,7 +401,7 @@ fn a_header_that_was_overwritten_is_no_panic() {
                 [100_000, 10_000, 10_000, 3 * MIB].map(|size| heap.heap.alloc_zeroed(bytes(size)));
             heap.free(after, 10_000);
             [block, after][is_free].cast::<usize>().sub(1).write(header | is_free);
-            heap.free(heap.resize(block, 10_000, 2000), 2000);
+            heap.free(heap.resize(block, 10_000, 20_000), 20_000);
         }
     }
 }

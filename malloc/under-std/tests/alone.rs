@@ -153,11 +153,11 @@ fn keeps_the_run_of_a_box() {
 fn gives_memory_back_when_others_above_have_gone() {
     let heap = Alone::new();
     let take = || others_take(5000).as_ptr_range();
-    let again = |below: *const u8| {
+    let again = |below: *const u8, size| {
         for _ in 0..100_000 {
-            let block = heap.alloc(200_000);
+            let block = heap.alloc(size);
             assert!(block.cast_const() < below, "what is free below others is used");
-            heap.free(block, 200_000);
+            heap.free(block, size);
         }
     };
     let block = heap.alloc(51 * MIB);
@@ -166,11 +166,11 @@ fn gives_memory_back_when_others_above_have_gone() {
     let others = take();
     heap.free(block, 51 * MIB);
     assert_eq!(now(), others.end.addr());
-    again(others.start);
+    again(others.start, 2000);
     assert!(heap.heap.brk_calls() <= 40);
     // SAFETY: the break moves down to where it was, and nothing above is used.
     unsafe { move_break(others.start.cast_mut()) }.expect("down");
-    again(others.start);
+    again(others.start, 2000);
     assert!(heap.size() < MIB, "{}", heap.size());
 
     // Others take what this heap has used and given back. However often it couldn't give back what is below them, what
@@ -180,7 +180,7 @@ fn gives_memory_back_when_others_above_have_gone() {
     let others = others_take(5000);
     let end = others.as_ptr_range().end.addr();
     heap.free(below, 120 * MIB);
-    again(others.as_ptr());
+    again(others.as_ptr(), MIB);
     let above = heap.alloc(200 * MIB);
     assert!(above.addr() >= end);
     heap.free(above, 200 * MIB);

@@ -50,9 +50,9 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        // This is how often the thread spins before each look, as powers of two. To look more often would only slow down
-        // the thread that holds the lock: the lock would go from one processor to the other for each block, which takes
-        // longer than what is done while it is held.
+        // This is how often the thread spins before each look, as powers of two. To look more often would only slow
+        // down the thread that holds the lock: the lock would go from one processor to the other for each block, which
+        // takes longer than what is done while it is held.
         for power in 7..12 {
             (0..1 << power).for_each(|_| spin_loop());
             if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {

@@ -105,7 +105,7 @@ fn finds_room_below_others_to_the_last() {
             let blocks = repeat_with(|| heap.aligned(size, align)).take_while(|block| !block.is_null());
             blocks.collect::<Vec<_>>()
         };
-        let room = heap.aligned(90_000, 64 * KIB);
+        let room = heap.aligned(90_000, align);
         let gaps: Vec<_> = (1..100).map(|n| (heap.alloc(2000), heap.alloc(90_000 - 32 * n)).1).collect();
         with_room(0, || {
             [100_000, 1100, 16].iter().for_each(|&size| drop(fill(size, 1)));
@@ -153,11 +153,11 @@ fn keeps_the_run_of_a_box() {
 fn gives_memory_back_when_others_above_have_gone() {
     let heap = Alone::new();
     let take = || others_take(5000).as_ptr_range();
-    let again = |below: *const u8| {
+    let again = |below: *const u8, size| {
         for _ in 0..100_000 {
-            let block = heap.alloc(2000);
+            let block = heap.alloc(size);
             assert!(block.cast_const() < below, "what is free below others is used");
-            heap.free(block, 2000);
+            heap.free(block, size);
         }
     };
     let block = heap.alloc(51 * MIB);
@@ -166,46 +166,47 @@ fn gives_memory_back_when_others_above_have_gone() {
     let others = take();
     heap.free(block, 51 * MIB);
     assert_eq!(now(), others.end.addr());
-    again(others.start);
+    again(others.start, 2000);
     assert!(heap.heap.brk_calls() <= 40);
     // SAFETY: the break moves down to where it was, and nothing above is used.
     unsafe { move_break(others.start.cast_mut()) }.expect("down");
-    again(others.start);
+    again(others.start, 2000);
     assert!(heap.size() < MIB, "{}", heap.size());
 
     // Others take what this heap has used and given back. However often it couldn't give back what is below them, what
     // is above them comes back.
-    let below = heap.alloc(20 * MIB);
+    others_take(1);
+    let below = heap.alloc(120 * MIB);
     let others = others_take(5000);
     let end = others.as_ptr_range().end.addr();
-    heap.free(below, 20 * MIB);
-    again(others.as_ptr());
-    let above = heap.alloc(150 * MIB);
+    heap.free(below, 120 * MIB);
+    again(others.as_ptr(), MIB);
+    let above = heap.alloc(200 * MIB);
     assert!(above.addr() >= end);
-    heap.free(above, 150 * MIB);
+    heap.free(above, 200 * MIB);
     assert!(now() < end + MIB, "{} bytes stay", now() - end);
 
     // A block that can't grow, since others are above it, moves above their memory. Its old place is used again.
-    let block = heap.alloc(30 * MIB);
+    let block = heap.alloc(130 * MIB);
     let end = take().end.addr();
-    let moved = heap.resize(block, 30 * MIB, 60 * MIB);
+    let moved = heap.resize(block, 130 * MIB, 160 * MIB);
     assert!(moved.addr() >= end);
     // SAFETY: the block has so many bytes.
-    unsafe { moved.write_bytes(7, 60 * MIB) };
-    assert_eq!(heap.alloc(30 * MIB), block);
-    heap.free(moved, 60 * MIB);
+    unsafe { moved.write_bytes(7, 160 * MIB) };
+    assert_eq!(heap.alloc(130 * MIB), block);
+    heap.free(moved, 160 * MIB);
     assert!(now() >= end && others.iter().all(|&byte| byte == 9));
 }
 
 /// Above others, there is room for the whole of a block, wherever they end.
 #[test]
 fn has_room_above_others() {
-    // The break moves to multiples of 64 KiB. So these sizes leave the least room.
-    for size in (128 * KIB - 128..128 * KIB).chain(160 * KIB - 64..160 * KIB + 64).step_by(3) {
+    // The break moves to multiples of 64 KiB. So these sizes and this alignment leave the least room.
+    for size in (160 * KIB - 64..160 * KIB + 64).step_by(3) {
         let heap = Alone::new();
-        heap.alloc(100 * KIB);
-        others_take(size % 61);
-        assert!(heap.alloc(size).addr() + size <= now(), "{size} bytes");
+        heap.free(heap.alloc(100 * KIB), 100 * KIB);
+        others_take(16 * KIB - 64 + size % 61);
+        assert!(heap.aligned(size, 16 * KIB).addr() + size <= now(), "{size} bytes");
     }
 }
 
@@ -214,6 +215,14 @@ fn has_room_above_others() {
 #[test]
 fn uses_memory_again_and_gives_it_back() {
     let heap = Alone::new();
+    // A block that has grown coalesces with what is free before it.
+    let [first, second, third, _] = [10_000; 4].map(|size| heap.alloc(size));
+    heap.free(first, 10_000);
+    heap.free(third, 10_000);
+    assert_eq!(heap.resize(second, 10_000, 15_000), second);
+    heap.free(second, 15_000);
+    assert_eq!(heap.alloc(30_000), first);
+
     heap.alloc(48);
     let large = heap.alloc(8 * MIB);
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(48)).collect();
@@ -314,6 +323,7 @@ fn asks_for_huge_pages_where_memory_is_filled() {
     let grown_to_reserve = heap.resize(heap.alloc(2000), 2000, 10 * MIB).addr() + 5 * MIB;
     let grown = heap.resize(heap.alloc(8 * MIB), 8 * MIB, 16 * MIB).addr() + 12 * MIB;
     let small = (0..100_000).map(|_| heap.alloc(48)).last().unwrap().addr();
+    let aligned = heap.aligned(64 * KIB, 64 * KIB).addr();
     // The top begins a little below a huge page, and ends a little above its start, where others begin.
     let next = heap.alloc(2 * MIB).addr() + 2 * MIB;
     heap.alloc(now() - next - 100 * KIB);
@@ -327,7 +337,7 @@ fn asks_for_huge_pages_where_memory_is_filled() {
         let end = |mapping: &str| usize::from_str_radix(mapping.split(['-', ' ']).nth(1).unwrap(), 16).unwrap();
         maps.split(" \n").find(|mapping| end(mapping) > wanted).unwrap().contains(" hg")
     };
-    assert_eq!([reserved, grown_to_reserve, others].map(is_advised), [false; 3]);
+    assert_eq!([reserved, grown_to_reserve, aligned, others].map(is_advised), [false; 4]);
     // A kernel without huge pages can't be asked, and one with larger pages refuses.
     let there_are = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
     // SAFETY: the call only returns a number.
@@ -351,6 +361,10 @@ fn moves_the_break_up_in_large_steps() {
             assert!(step <= max(before / 2, size).min(max(size, 32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
         }
     }
+    // It doesn't move down for less than a quarter of the heap.
+    let (block, end) = (heap.alloc(20 * MIB), now());
+    heap.free(block, 20 * MIB);
+    assert_eq!(now(), end);
 }
 
 #[test]
@@ -359,25 +373,35 @@ fn little_stays_when_all_is_freed() {
         let (heap, mut random) = (Alone::new(), fastrand::Rng::with_seed(seed));
         let mut size = || 1 + random.usize(..) % (1 << random.usize(1..18));
         let mut blocks: Vec<_> = (0..2000).map(|_| size()).map(|size| (heap.alloc(size), bytes(size))).collect();
-        // The run of this block is larger than what may stay.
-        blocks.push((heap.aligned(64 * KIB, 64 * KIB), Layout::from_size_align(64 * KIB, 64 * KIB).unwrap()));
         random.shuffle(&mut blocks);
         // SAFETY: the blocks are from this heap, with these layouts.
         blocks.into_iter().for_each(|(block, layout)| unsafe { heap.heap.dealloc(block, layout) });
         assert!(heap.size() <= 512 * KIB, "{}", heap.size());
     }
+    // The run of the last block is larger than what may stay, and starts right above a block in use.
+    let (heap, aligned) = (Alone::new(), Layout::from_size_align(64 * KIB, 64 * KIB).unwrap());
+    let start = heap.alloc(2000).addr();
+    heap.alloc((start + MIB).next_multiple_of(2 * MIB) - start - 10_000);
+    let block = heap.aligned(64 * KIB, 64 * KIB);
+    // SAFETY: the block is from this heap, with this layout.
+    unsafe { heap.heap.dealloc(block, aligned) };
+    assert!(now() <= block.addr() + 512 * KIB, "{}", now() - block.addr());
 }
 
 /// A panic would wait for the heap's lock, if the message is allocated there.
 #[test]
 fn a_header_that_was_overwritten_is_no_panic() {
-    for header in [0, 16, 1 << 20, usize::MAX - 15] {
+    // The header of a block, or that of a free block after it.
+    for (header, is_free) in [0, 16, 1 << 20, usize::MAX - 15].into_iter().flat_map(|header| [(header, 0), (header, 1)])
+    {
         let heap = Alone::new();
         // SAFETY: the sizes aren't 0. The header is the word before the block, and nobody else uses this heap.
         unsafe {
-            let [_, block, _] = [100_000, 10_000, 3 * MIB].map(|size| heap.heap.alloc_zeroed(bytes(size)));
-            block.cast::<usize>().sub(1).write(header);
-            heap.free(heap.resize(block, 10_000, 2000), 2000);
+            let [_, block, after, _] =
+                [100_000, 10_000, 10_000, 3 * MIB].map(|size| heap.heap.alloc_zeroed(bytes(size)));
+            heap.free(after, 10_000);
+            [block, after][is_free].cast::<usize>().sub(1).write(header | is_free);
+            heap.free(heap.resize(block, 10_000, 20_000), 20_000);
         }
     }
 }

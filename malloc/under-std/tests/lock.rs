@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 static LOCK: lock::Lock<usize> = lock::Lock::new(0);
 
-/// Four threads sleep in the kernel while the lock is held. Then each gets it. If one is never woken, it is left behind.
+/// Four threads sleep in the kernel while the lock is held. Then each gets it. One that is never woken is left behind.
 #[test]
 fn threads_sleep_until_they_are_woken() {
     let start = Instant::now();

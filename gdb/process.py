@@ -6,10 +6,15 @@ mappings in /proc/PID/smaps. It needs gdb 12 or later, with Python.
 
 import linecache
 import os
+from array import array
+from collections import Counter
 from functools import partial
+from signal import SIGBUS, SIGSEGV, Signals
 
 import gdb
-from event import COMPARED, Event, Memory, Region
+from event import COMPARED, PAGE, Event, Memory, Region
+
+SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 
 
 def pid():
@@ -27,11 +32,12 @@ class Callback(gdb.Breakpoint):
 
 
 class Return(gdb.FinishBreakpoint):
-    """A breakpoint where the function that has just been entered returns. It calls `function` with the result."""
+    """A breakpoint where the function of a frame returns. It calls another one with the result."""
 
-    def __init__(self, function):
-        super().__init__(gdb.newest_frame(), internal=True)
-        self.stop = lambda: function(int(self.return_value))
+    def __init__(self, frame, function):
+        super().__init__(frame, internal=True)
+        self.silent = True
+        self.stop = lambda: function(self.return_value)
 
 
 def argument(name):
@@ -42,13 +48,15 @@ def argument(name):
 class Process:
     """What has been seen of the process so far. Fails if gdb doesn't find the program's functions and lines."""
 
+    joins_loops = True
+
     def __init__(self):
         self.is_advancing = False
         self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
         self.forget()
-        brk, write = "program_break::arch::brk", "program_break::arch::write"
+        calls = {f"program_break::arch::{name}": getattr(self, f"on_{name}") for name in ["brk", "write", "exit"]}
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
-        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", brk, write]]
+        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *calls]]
         block = gdb.block_for_pc(main.pc)
         # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
         starts = [(entry.pc, entry.line) for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
@@ -63,34 +71,39 @@ class Process:
         # In no locale, gdb takes all names for ASCII.
         with gdb.with_parameter("host-charset", "UTF-8"):
             self.file = os.fsdecode(main.symtab.fullname().encode())
-        Callback(brk, self.guarded(self.on_brk))
-        Callback(write, self.guarded(self.on_write))
+        for name, function in calls.items():
+            Callback(name, self.guarded(function))
         self.line_breakpoints = {
             line: Callback(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()
         }
-        gdb.events.exited.connect(self.on_exit)
+        gdb.events.exited.connect(self.on_end)
 
     def forget(self):
-        self.pid, self.now = pid(), Memory()
-        self.count = 0  # the number of events
+        self.pid, self.now, self.has_faulted = pid(), Memory(), False  # the memory is that at the last event
+        self.heap_start = self.program_break = 0
+        self.count, self.result = 0, None  # the number of events; where the system call returns
         self.events = []  # the events that have not been shown yet
-        self.is_loop = False
-        self.lines, self.last_line = [], []  # the lines of main since the last event; the last line, once there is one
+        self.pending = []  # an event in a function of the library that has not returned yet
+        self.is_loop, self.lines, self.last_line = False, [], []  # since the last event; the last line is a list, too
+        self.output = b""  # what has been printed since the last event
         self.calls = []  # of the allocator, that have returned since the last event, where these are recorded
         self.told = []  # the arguments of the call that had not returned at the last event
+        self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
+        self.loop, self.again = {}, Counter()  # the lines of a loop that is run again, and what its calls have done
 
     def guarded(self, function):
-        """Returns the function as gdb may call it: an exception stops the process, and `advance` reports it."""
+        """Returns the function as gdb may call it. The process then stops if there is something to show. So it does at
+        an exception, which `advance` reports."""
 
         def call(*arguments):
             try:
                 if self.pid != pid():
                     self.forget()
                     self.enable()
-                return function(*arguments)
+                function(*arguments)
             except Exception as error:
                 self.failure = error
-                return self.is_advancing
+            return self.is_advancing and bool(self.events or self.failure)
 
         return call
 
@@ -99,76 +112,155 @@ class Process:
             breakpoint.enabled = True
 
     def on_brk(self):
-        self.notice_store()
-        address = argument("address")
-
-        def on_return(result):
-            # An error is a negative number.
-            result = result - 2**64 if result >= 2**63 else result
-            now = self.now if result < 0 else Memory(self.now.heap_start or result, result)
-            # It is no event if a program asks again where the break is.
-            if address or result != self.now.program_break:
-                self.add("brk", (address,), result, self.memory_now(now))
-
-        Return(self.guarded(on_return))
+        self.on_call("brk", argument("address"))
 
     def on_write(self):
-        self.notice_store()
-        fd, address, length = argument("fd"), argument("bytes"), argument("length")
-        # What can't be printed may start where the heap ends.
-        if self.now.heap_start <= address <= self.now.heap.end:
-            arguments = fd, address, length
-            Return(self.guarded(lambda result: self.add("write", arguments, result, self.memory_now(self.now))))
+        self.on_call("write", argument("fd"), argument("bytes"), argument("length"))
+
+    def on_exit(self):
+        self.on_library_return()
+        self.notice()
+
+    def on_call(self, name, *arguments):
+        """A system call is about to be made. From the same place as before, it is in a loop, which is shown at its
+        end."""
+        self.on_library_return()
+        frame, site = gdb.newest_frame().older(), {name}
+        while frame:
+            site.add(frame.pc())
+            frame = frame.older()
+        site = frozenset(site)
+        if not (self.joins_loops and site in self.sites):
+            self.notice()
+        elif not self.loop:
+            self.loop = {line: self.source(line) for line in self.trail[self.sites[site] :]}
+            self.enable()
+        # gdb keeps such a breakpoint until it stops the process, so in a loop there would be more and more.
+        if self.result and self.result.is_valid():
+            self.result.delete()
+        self.result = Return(gdb.newest_frame(), self.guarded(partial(self.on_return, site, name, arguments)))
+
+    def on_return(self, site, name, arguments, value):
+        result, written = int(value), b""
+        # An error is a negative number.
+        result = result - 2**64 if result >= 2**63 else result
+        if name == "brk":
+            has_moved, has_failed = result != self.program_break, result < 0 or arguments[0] not in (0, result)
+            if result >= 0:
+                self.heap_start, self.program_break = self.heap_start or result, result
+            # It is no event if a program asks again where the break is.
+            if not arguments[0] and not has_moved:
+                return
+        else:
+            fd, address, _ = arguments
+            has_failed = result < 0
+            if not has_failed:
+                written = gdb.selected_inferior().read_memory(address, min(result, 4096)).tobytes() if result else b""
+                self.output += written * (fd in (1, 2))
+                # What can't be printed may start where the heap ends.
+                if not self.heap_start <= address <= self.now.heap.end:
+                    return
+        if self.loop and (not has_failed or (site, "failed") in self.sites):
+            self.again[name, has_failed] += 1
+            self.last_call = name, arguments, result, written
+            return
+        if self.loop:
+            self.notice()
+        self.sites.setdefault(site, max(len(self.trail) - 1, 0))
+        if has_failed:
+            self.sites[site, "failed"] = True
+        self.add(name, arguments, result, written, self.memory_now(), self.pending)
+        # It is shown when the library has returned to the program, where a reader can go on by hand.
+        frame, outer = None, gdb.newest_frame()
+        while outer and (outer.name() or "").startswith("program_break::"):
+            frame, outer = outer, outer.older()
+        if frame:
+            Return(frame, self.guarded(lambda _: self.on_library_return()))
+        else:
+            self.on_library_return()
+
+    def on_library_return(self):
+        self.events += self.pending
+        self.pending = []
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
-        if line in dict(self.lines):
+        if line in self.loop or line in dict(self.lines):
             self.is_loop, self.line_breakpoints[line].enabled = True, False
-            return False
-        self.notice_store()
-        self.last_line = [(line, linecache.getline(self.file, line).rstrip())]
+            return
+        self.notice()
+        self.last_line = [(line, self.source(line))]
         self.lines += self.last_line
-        return self.is_advancing and self.events
+        self.trail.append(line)
 
-    def on_exit(self, exited):
+    def on_end(self, exited):
         if not self.is_advancing:
             self.events = []  # The program has ended outside of the tour, so they are past.
         signal = gdb.convenience_variable("_exitsignal")
         status = getattr(exited, "exit_code", None)
-        self.outcome = f"signal {signal} ended the program" if status is None else f"exit status {status}"
+        self.outcome = f"exit status {status}"
+        if status is None:
+            self.outcome = f"{Signals(int(signal)).name if signal else 'gdb'} ended the program"
 
-    def notice_store(self):
-        seen = self.memory_now(self.now)
+    def notice(self):
+        """Adds an event if something has been stored since the last one, or a loop has ended."""
+        seen = self.memory_now()
         is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
+        if self.again:
+            self.add(*self.last_call, seen, self.events)
         # A block that a step has told of while it was being freed is no news.
-        if is_changed or any(call.name != "dealloc" or call.arguments != self.told for call in self.calls):
-            self.add("store", (), 0, seen)
+        elif is_changed or any(call.name != "dealloc" or call.arguments != self.told for call in self.calls):
+            self.add("store", (), 0, b"", seen, self.events)
+        self.loop, self.again = {}, Counter()
+
+    def notice_fault(self):
+        """Adds an event if the process has stopped because of an access to memory."""
+        if self.events or not pid() or self.pid != pid() or self.has_faulted:
+            return
+        signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
+        # A signal from a process has a code that is not positive, and no address.
+        if signal in (SIGSEGV, SIGBUS) and code > 0:
+            self.on_exit()
+            if not self.events:
+                self.has_faulted = True
+                address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
+                self.add("fault", (signal, code != SI_KERNEL, address), 0, b"", self.memory_now(), self.events)
 
     def in_progress(self):
         """Returns the call of the allocator that has not returned yet, in a list, where these are recorded."""
         return []
 
-    def add(self, name, arguments, result, now):
+    def add(self, name, arguments, result, written, now, events):
         self.count += 1
-        lines, unfinished = self.lines or self.last_line, self.in_progress()
-        calls = self.calls + unfinished
-        self.events.append(Event(self.count, name, arguments, result, lines, self.is_loop, self.now, now, calls))
+        lines, unfinished = dict(self.lines or self.last_line), self.in_progress()
+        lines = list(lines.items()) if not self.again else sorted((lines | self.loop).items())
+        calls, again, output = self.calls + unfinished, self.again, self.output
+        before, self.now = self.now, now
+        is_loop, self.is_loop = self.is_loop, False
+        event = Event(self.count, name, arguments, result, lines, is_loop, before, now, calls, again, written, output)
+        events.append(event)
         self.told = unfinished and unfinished[0].arguments
-        self.lines, self.calls, self.is_loop, self.now = [], [], False, now
+        self.lines, self.calls, self.output = [], [], b""
         self.enable()
 
-    def memory_now(self, memory):
-        """Returns the memory as it is now, with the heap where `memory` has it."""
-        memory = Memory(memory.heap_start, memory.program_break, regions())
-        # To read what isn't in memory would put a page of zeroes there, which `layout` would see. And in gdb 14 and
-        # later, it is an error to read no bytes.
-        if memory.heap.resident != 0 and (length := min(memory.heap.end - memory.heap_start, COMPARED)):
-            memory.data = gdb.selected_inferior().read_memory(memory.heap_start, length).tobytes()
+    def source(self, line):
+        return linecache.getline(self.file, line).rstrip()
+
+    def memory_now(self):
+        memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
+        heap, length = memory.heap, 0
+        if heap.resident != 0:
+            memory.pages = pages_in_memory(heap)
+        # To read what isn't in memory would put a page of zeroes there, which `layout` would see.
+        for page in memory.pages[: COMPARED // PAGE]:
+            start = max(page, heap.start)
+            memory.data[start] = gdb.selected_inferior().read_memory(start, page + PAGE - start).tobytes()
         return memory
 
     def advance(self):
-        """Runs until something has happened before a line of main. Starts the program if there is no process. Returns
-        what has happened first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
+        """Runs until something has happened. Starts the program if there is no process. Returns what has happened
+        first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
+        self.notice_fault()
         if not self.events:
             self.is_advancing = True
             try:
@@ -177,10 +269,23 @@ class Process:
                 raise gdb.GdbError(f"gdb can't run the program (a container may forbid ptrace): {error}") from None
             finally:
                 self.is_advancing = False
+            self.notice_fault()
         failure, self.failure = self.failure, None
         if failure:
             raise failure
         return self.events.pop(0) if self.events else None
+
+
+def pages_in_memory(heap):
+    """Returns the addresses of the pages that are in memory, of the heap's first GiB; of all if the kernel doesn't
+    tell."""
+    pages = range(heap.start & -PAGE, heap.end, PAGE)[: 2**30 // PAGE]
+    if heap.resident is None:
+        return list(pages)
+    with open(f"/proc/{pid()}/pagemap", "rb") as file:
+        file.seek(pages.start // PAGE * 8)
+        # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
+        return [page for page, bits in zip(pages, array("Q", file.read(len(pages) * 8))) if bits >> 56 & 1]
 
 
 def regions():

@@ -7,7 +7,6 @@ import ctypes
 import linecache
 import os
 import sys
-from array import array
 from pathlib import Path
 
 import gdb
@@ -35,15 +34,16 @@ class Recorder(Process):
 
     def __init__(self, name):
         super().__init__()
+        self.joins_loops = name == "alloc"
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
             code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
             # The result is there after the last call in the function.
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
-            Callback(f"*{result:#x}", self.guarded(self.on_return))
+            Callback(f"*{result:#x}", self.guarded(self.on_block))
 
-    def on_return(self):
+    def on_block(self):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
         self.calls.append(allocator_call(frame, result))
@@ -53,15 +53,6 @@ class Recorder(Process):
         while frame and "__rust_" not in (frame.name() or ""):
             frame = frame.older()
         return [allocator_call(frame, None)] if frame else []
-
-    def memory_now(self, memory):
-        memory = super().memory_now(memory)
-        page, heap = os.sysconf("SC_PAGE_SIZE"), memory.heap
-        with open(f"/proc/{pid()}/pagemap", "rb") as file:
-            file.seek(heap.start // page * 8)
-            # Bit 56 is for a page that no other process has. gdb's reading can map the page of zeros, which all have.
-            memory.pages = [bits >> 56 & 1 for bits in array("Q", file.read((heap.end - heap.start) // page * 8))]
-        return memory
 
 
 def record(name):
@@ -82,6 +73,7 @@ def record(name):
 
 
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
+gdb.execute("set confirm off")  # the process may be there yet after a failure
 gdb.execute("set args > /dev/null")
 NAME = os.path.basename(gdb.current_progspace().filename)
 HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])

@@ -13,16 +13,16 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from event import size  # beside this file
+from event import about, dump, size  # beside this file
 from process import Process, pid  # beside this file
 
-# A stop fits on a terminal of this many lines, with gdb's prompt.
-HEIGHT = 24
+# A stop fits on a terminal of this many columns and lines, with what the program has printed and gdb's prompt.
+WIDTH, HEIGHT = 80, 24
 
 
-def draw(before, memory, address):
-    """The article's picture, with high addresses on top, in the columns of `layout`; and then the heap, and its bytes
-    from `address` on. It marks what has changed since `before`."""
+def draw(before, memory, fault=None):
+    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
+    `before`, and where an access has failed."""
     heap, old = memory.heap, before.heap
     # What there may be to mark: each has its address now, and its address before, if it had one.
     places = {"end of the page": (heap.end, old.end if old.end > old.start else 0)} if heap.end > heap.start else {}
@@ -31,45 +31,58 @@ def draw(before, memory, address):
     places = {name: place for name, place in places.items() if place[0]}
     edges = {place[0] for place in places.values()}
     edges = sorted(edges.union(*((region.start, region.end) for region in memory.regions)), reverse=True)
-
-    def region_at(address):
-        return next((region for region in memory.regions if region.start <= address < region.end), None)
-
-    # Of the empty ranges, only the one above the heap gets a line with its size.
-    gap = min(edge for edge in edges if edge >= memory.program_break and not region_at(edge))
+    # Of the empty ranges, only the lowest one above the break gets a line with its size.
+    gap = min(edge for edge in edges if edge >= memory.program_break and not memory.region_at(edge))
     for high, low in zip(edges, edges[1:] + [0]):
         here = [name for name, place in places.items() if place[0] == high]
+        # Of several at one address, the last one that has moved has the mark.
         was = next((places[name][1] for name in reversed(here) if places[name][1] != high), high)
-        note = "" if was == high else f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
-        ruler = "".join(f"── {name} " for name in here)
-        yield f"{high:#18x} {ruler:─<45}{note}"
-        region = region_at(low)
-        side, name, permissions = "┆", "the gap" * (low == gap), ""
+        mark = ""
+        if was != high:
+            mark = f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
+        ruler = f"{high:#18x} {''.join(f'── {name} ' for name in here):─<45}"
+        yield ruler + (mark if len(ruler + mark) <= WIDTH else " ◄ moved")
+        region, is_fault = memory.region_at(low), fault is not None and low <= fault < high
+        side, name, permissions = "┆", "the gap" if low == gap else "nothing" * is_fault, ""
         if region:
             side, name, permissions = "│", region.name, region.permissions
         if name == "heap" and not memory.heap_start <= low < memory.program_break:
             name = "not asked for" if low >= memory.program_break else "program"
         if name:
-            yield f"{'':18} {side} {name:22.22}{size(high - low):>14}  {permissions:3} {side}"
-    yield ""
-    if memory.heap_start:
-        if address is not None and (dump := memory.dump(address)):
-            yield dump
-        yield memory.state()
+            length = size(high - low) if region and high - low < 2**40 else about(high - low)
+            yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_fault}"
 
 
-def show(event):
-    """Returns the lines of a step, as many as there is room for."""
-    picture = [*draw(event.before, event.after, event.address), *textwrap.wrap(event.remark, 80)]
+def rows(text):
+    """Returns how many lines of the terminal a text takes."""
+    return sum(1 + max(len(line) - 1, 0) // WIDTH for line in text.splitlines())
+
+
+def show(event, is_past):
+    """Returns the text of a step, in as many lines as there is room for."""
     call = [event.call()] if event.call() else []
-    # Of the lines of main, the last ones are the most telling.
-    room = HEIGHT - 1 - len([*call, *picture]) - 2
-    if room < len(event.lines):
-        picture.remove("")
-    source = [f"{number}\t{text[:71] + '…' * (len(text) > 71)}" for number, text in event.lines]
-    if len(source) > room + 1:
-        source = ["…", *source[-room:]] if room > 0 else source[-1:]
-    return [*source, *call, "", *picture]
+    fault = event.arguments[2] if event.name == "fault" and event.arguments[1] else None
+    picture = list(draw(event.before, event.after, fault))
+    bytes_shown = [dump(*event.shown())] if event.shown()[1] else []
+    below = [*bytes_shown, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
+    source = [f"{where(number)}\t{text}".expandtabs() for number, text in event.lines]
+    source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
+    # What gdb says of a signal takes five lines.
+    room = HEIGHT - 2 - len([*call, *picture, *below]) - rows(event.output.decode(errors="replace"))
+    room -= 5 * (event.name == "fault")
+    blanks = min(max(room - len(source), 0), 3)
+    if len(source) > max(room, 1):
+        # Of the lines of main, the last ones are the most telling.
+        source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
+    above, middle, last = ([""] * (blanks > n) for n in range(3))
+    title = f"Step {event.number}{', which is past' * is_past}: {event.title}"
+    return "\n".join([*last, title, *source, *call, *above, *picture, *middle, *below])
+
+
+def where(number):
+    """Returns the number of a line of main, after the name of its file if that isn't main.rs."""
+    name = os.path.basename(PROCESS.file)
+    return f"{number}" if name == "main.rs" else f"{name}:{number}"
 
 
 def follow():
@@ -120,7 +133,7 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
-            print(f"\nStep {event.number}: {event.title}", *show(event), sep="\n")
+            print(show(event, bool(process.events)))
         if not event and not pid():
             print(f"\nThe end: {process.outcome}.")
             print("The kernel takes back all of the program's memory. To start again, type: tour")
@@ -134,8 +147,11 @@ def memory(argument):
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
     process = follow()
-    now = process.memory_now(process.now)
-    print(*draw(now, now, now.heap_start), sep="\n")
+    now = process.memory_now()
+    print(*draw(now, now), "", sep="\n")
+    if now.heap_start:
+        line = dump(*now.bytes_from(now.heap_start, now.program_break))
+        print(*[line] * bool(line), now.state(), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
@@ -144,6 +160,8 @@ PROCESS = None
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")
-    print("To draw the memory again, type memory. To go on then, type tour. Help: help tour")
+    print("To draw the memory at any time, type memory. To go on then, type tour. Help: help tour")
+    if (gdb.parameter("width") or WIDTH) < WIDTH:
+        print(f"The pictures need {WIDTH} columns. This terminal has {gdb.parameter('width')}.")
 except Exception as error:
     print(NOT_THIS_ONE.format(error))

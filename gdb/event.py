@@ -75,17 +75,15 @@ class Memory:
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
             owner = {"program": "the program's own", "heap": "the heap's"}.get(region.name, f"in {region.name}")
-            return f"This memory is {owner}. It is mapped, but not for such an access ({region.permissions})."
+            return f"This memory is {owner}. It is mapped, but not for such an access."
         if self.heap.end <= address < self.top:
             return "The kernel has taken this page back, when the break moved down."
-        below = [region for region in self.regions if region.end <= address][:1]
-        above = [region for region in self.regions if region.start > address][-1:]
-        near = [(address - region.end, "ends", "lower", region.name) for region in below]
-        near += [(region.start - address, "starts", "higher", region.name) for region in above]
-        distance, verb, side, name = min(near)
-        is_above = side == "lower" and 0 < self.heap_start <= below[0].end + PAGE
-        where = "This is above the break, and nothing is mapped here" if is_above else "Nothing is mapped here"
-        return f"{where}. The nearest memory {verb} {size(distance)} {side} ({name})."
+        above = [region.name for region in self.regions if region.start > address]
+        if above and "stack" in above[-1]:
+            return "Nothing is mapped here. This is below the stack."
+        below = [region for region in self.regions if region.end <= address]
+        is_above = self.heap_start and below and below[0].start <= self.heap_start
+        return f"Nothing is mapped here.{' This is above the break.' if is_above else ''}"
 
     def bytes_from(self, start, end):
         """Returns where the bytes of the heap are that fit in a line, these bytes, and whether more follow."""
@@ -125,20 +123,20 @@ def dump(start, data, is_more):
 @dataclass
 class Event:
     """A system call that finds the break, moves it or fails to, prints from the heap, or fails to print; a store; an
-    access that ends the program; or what has happened again in a loop."""
+    access that ends the program; or what the calls of a loop have done again."""
 
     number: int  # from 1 on
     name: str  # of the call, or of the last one in a loop; "store" or "fault"
-    arguments: tuple  # of the call, or the signal's number, whether the kernel tells the address, and the address
+    arguments: list  # of the call, or the signal and the address, which is None if the processor doesn't tell it
     result: int
-    lines: list  # of main that were run since the last event, each as its number and text
-    is_loop: bool  # whether these lines were run again
     before: Memory
     after: Memory
+    lines: list  # of main that were run since the last event, each as its number and text
+    is_loop: bool  # whether these lines were run again
+    again: Counter  # how often each call has come again in a loop, with whether it has failed
     calls: list  # of the allocator since the last event, where these are recorded
-    again: Counter  # how often each call has come again in a loop, each with whether it has failed
-    written: bytes  # what the call has written
-    output: bytes  # what has been written to standard output and standard error since the last event, or its beginning
+    written: bytes  # what the call has written, or the first of it
+    output: bytes  # what has been printed since the last event
 
     def __post_init__(self):
         self.changed = []  # the addresses of the bytes that are not as before
@@ -237,19 +235,16 @@ class Event:
         return ", ".join(blocks) or "something is stored on the heap", f"{remark}."
 
     def words_of_loop(self):
-        moved = self.after.program_break - self.before.program_break
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
         words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
-        title = f"the program {', '.join(parts)}"
-        remark = f"The last of these calls is shown. The break has moved {'up' if moved > 0 else 'down'} by "
-        remark += f"{size(abs(moved))} in all"
-        if self.changed:
-            remark += f". {self.words_of_changed()}"
-        return title, f"{remark}."
+        moved = self.after.program_break - self.before.program_break
+        sum_of_moves = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
+        changed = f" {self.words_of_changed()}." * bool(self.changed)
+        return f"the program {', '.join(parts)}", f"The last call is shown. The break {sum_of_moves}.{changed}"
 
     def words_of_fault(self):
-        signal, is_told, address = self.arguments
-        if not is_told:
+        signal, address = self.arguments
+        if address is None:
             return f"{Signals(signal).name} ends the program", "The processor doesn't tell the address of the access."
         return f"the access to {address:#x} ends the program", f"{Signals(signal).name}. {self.after.whose(address)}"

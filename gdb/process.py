@@ -14,6 +14,7 @@ from signal import SIGBUS, SIGSEGV, Signals
 import gdb
 from event import COMPARED, PAGE, Event, Memory, Region
 
+CALLS = {"brk": ["address"], "write": ["fd", "bytes", "length"], "exit": []}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 
 
@@ -27,8 +28,7 @@ class Callback(gdb.Breakpoint):
 
     def __init__(self, location, function):
         super().__init__(location, internal=True)
-        self.silent = True
-        self.stop = function
+        self.silent, self.stop = True, function
 
 
 class Return(gdb.FinishBreakpoint):
@@ -36,13 +36,7 @@ class Return(gdb.FinishBreakpoint):
 
     def __init__(self, frame, function):
         super().__init__(frame, internal=True)
-        self.silent = True
-        self.stop = lambda: function(self.return_value)
-
-
-def argument(name):
-    """Returns an argument of the function that has just been entered."""
-    return int(gdb.newest_frame().read_var(name))
+        self.silent, self.stop = True, lambda: function(self.return_value)
 
 
 class Process:
@@ -54,9 +48,9 @@ class Process:
         self.is_advancing = False
         self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
         self.forget()
-        calls = {f"program_break::arch::{name}": getattr(self, f"on_{name}") for name in ["brk", "write", "exit"]}
+        calls = {name: f"program_break::arch::{name}" for name in CALLS}
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
-        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *calls]]
+        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *calls.values()]]
         block = gdb.block_for_pc(main.pc)
         # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
         starts = [(entry.pc, entry.line) for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
@@ -72,22 +66,19 @@ class Process:
         with gdb.with_parameter("host-charset", "UTF-8"):
             self.file = os.fsdecode(main.symtab.fullname().encode())
         for name, function in calls.items():
-            Callback(name, self.guarded(function))
-        self.line_breakpoints = {
-            line: Callback(f"*{pc:#x}", self.guarded(partial(self.on_line, line))) for line, pc in pcs.items()
-        }
+            Callback(function, self.guarded(partial(self.on_call, name)))
+        callbacks = {line: self.guarded(partial(self.on_line, line)) for line in pcs}
+        self.line_breakpoints = {line: Callback(f"*{pc:#x}", callbacks[line]) for line, pc in pcs.items()}
         gdb.events.exited.connect(self.on_end)
 
     def forget(self):
         self.pid, self.now, self.has_faulted = pid(), Memory(), False  # the memory is that at the last event
         self.heap_start = self.program_break = 0
-        self.count, self.result = 0, None  # the number of events; where the system call returns
-        self.events = []  # the events that have not been shown yet
-        self.pending = []  # an event in a function of the library that has not returned yet
+        self.count, self.result = 0, None  # the number of events; the breakpoint where a system call returns
+        self.events, self.pending = [], []  # what has not been shown yet; it is pending until the library has returned
         self.is_loop, self.lines, self.last_line = False, [], []  # since the last event; the last line is a list, too
         self.output = b""  # what has been printed since the last event
-        self.calls = []  # of the allocator, that have returned since the last event, where these are recorded
-        self.told = []  # the arguments of the call that had not returned at the last event
+        self.calls, self.told = [], []  # the allocator's since the last event; the arguments of the unfinished one then
         self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
         self.loop, self.again = {}, Counter()  # the lines of a loop that is run again, and what its calls have done
 
@@ -111,24 +102,14 @@ class Process:
         for breakpoint in self.line_breakpoints.values():
             breakpoint.enabled = True
 
-    def on_brk(self):
-        self.on_call("brk", argument("address"))
-
-    def on_write(self):
-        self.on_call("write", argument("fd"), argument("bytes"), argument("length"))
-
-    def on_exit(self):
+    def on_call(self, name):
+        """A system call is about to be made. If one was made from the same place before, this is a loop, whose further
+        calls are one event."""
         self.on_library_return()
-        self.notice()
-
-    def on_call(self, name, *arguments):
-        """A system call is about to be made. From the same place as before, it is in a loop, which is shown at its
-        end."""
-        self.on_library_return()
-        frame, site = gdb.newest_frame().older(), {name}
-        while frame:
+        frame, site = gdb.newest_frame(), {name}
+        arguments = [int(frame.read_var(argument)) for argument in CALLS[name]]
+        while frame := frame.older():
             site.add(frame.pc())
-            frame = frame.older()
         site = frozenset(site)
         if not (self.joins_loops and site in self.sites):
             self.notice()
@@ -138,37 +119,35 @@ class Process:
         # gdb keeps such a breakpoint until it stops the process, so in a loop there would be more and more.
         if self.result and self.result.is_valid():
             self.result.delete()
-        self.result = Return(gdb.newest_frame(), self.guarded(partial(self.on_return, site, name, arguments)))
+        if name != "exit":
+            on_return = partial(self.on_return, site, name, arguments)
+            self.result = Return(gdb.newest_frame(), self.guarded(on_return))
 
     def on_return(self, site, name, arguments, value):
-        result, written = int(value), b""
+        result, old_break = int(value), self.program_break
         # An error is a negative number.
         result = result - 2**64 if result >= 2**63 else result
+        written, is_news, has_failed = b"", True, result < 0
         if name == "brk":
-            has_moved, has_failed = result != self.program_break, result < 0 or arguments[0] not in (0, result)
+            # It is no event if a program asks again where the break is.
+            is_news, has_failed = arguments[0] or result != old_break, arguments[0] not in (0, result)
             if result >= 0:
                 self.heap_start, self.program_break = self.heap_start or result, result
-            # It is no event if a program asks again where the break is.
-            if not arguments[0] and not has_moved:
-                return
-        else:
-            fd, address, _ = arguments
-            has_failed = result < 0
-            if not has_failed:
-                written = gdb.selected_inferior().read_memory(address, min(result, 4096)).tobytes() if result else b""
-                self.output += written * (fd in (1, 2))
-                # What can't be printed may start where the heap ends.
-                if not self.heap_start <= address <= self.now.heap.end:
-                    return
-        if self.loop and (not has_failed or (site, "failed") in self.sites):
-            self.again[name, has_failed] += 1
-            self.last_call = name, arguments, result, written
+        elif not has_failed:
+            written = read(arguments[1], min(result, COMPARED))
+            self.output += written * (arguments[0] in (1, 2))
+            # What can't be printed may start where the heap ends.
+            is_news = self.heap_start <= arguments[1] <= self.now.heap.end
+        if not is_news:
             return
         if self.loop:
+            if not has_failed or (site, "failed") in self.sites:
+                self.again[name, has_failed] += 1
+                self.last_call = name, arguments, result, written
+                return
             self.notice()
-        self.sites.setdefault(site, max(len(self.trail) - 1, 0))
-        if has_failed:
-            self.sites[site, "failed"] = True
+        for key in [site, (site, "failed")][: 1 + has_failed]:
+            self.sites.setdefault(key, max(len(self.trail) - 1, 0))
         self.add(name, arguments, result, written, self.memory_now(), self.pending)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
         frame, outer = None, gdb.newest_frame()
@@ -196,21 +175,18 @@ class Process:
     def on_end(self, exited):
         if not self.is_advancing:
             self.events = []  # The program has ended outside of the tour, so they are past.
-        signal = gdb.convenience_variable("_exitsignal")
-        status = getattr(exited, "exit_code", None)
-        self.outcome = f"exit status {status}"
-        if status is None:
-            self.outcome = f"{Signals(int(signal)).name if signal else 'gdb'} ended the program"
+        signal, status = gdb.convenience_variable("_exitsignal"), getattr(exited, "exit_code", None)
+        self.outcome = f"{Signals(int(signal)).name} ended the program" if signal else f"exit status {status}"
 
     def notice(self):
-        """Adds an event if something has been stored since the last one, or a loop has ended."""
+        """Adds an event if something has been stored since the last one, or if a loop has been run again."""
         seen = self.memory_now()
         is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
         if self.again:
             self.add(*self.last_call, seen, self.events)
         # A block that a step has told of while it was being freed is no news.
         elif is_changed or any(call.name != "dealloc" or call.arguments != self.told for call in self.calls):
-            self.add("store", (), 0, b"", seen, self.events)
+            self.add("store", [], 0, b"", seen, self.events)
         self.loop, self.again = {}, Counter()
 
     def notice_fault(self):
@@ -220,11 +196,13 @@ class Process:
         signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
         # A signal from a process has a code that is not positive, and no address.
         if signal in (SIGSEGV, SIGBUS) and code > 0:
-            self.on_exit()
+            self.on_library_return()
+            self.notice()
             if not self.events:
                 self.has_faulted = True
                 address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
-                self.add("fault", (signal, code != SI_KERNEL, address), 0, b"", self.memory_now(), self.events)
+                arguments = [signal, None if code == SI_KERNEL else address]
+                self.add("fault", arguments, 0, b"", self.memory_now(), self.events)
 
     def in_progress(self):
         """Returns the call of the allocator that has not returned yet, in a list, where these are recorded."""
@@ -232,15 +210,14 @@ class Process:
 
     def add(self, name, arguments, result, written, now, events):
         self.count += 1
-        lines, unfinished = dict(self.lines or self.last_line), self.in_progress()
-        lines = list(lines.items()) if not self.again else sorted((lines | self.loop).items())
-        calls, again, output = self.calls + unfinished, self.again, self.output
-        before, self.now = self.now, now
-        is_loop, self.is_loop = self.is_loop, False
-        event = Event(self.count, name, arguments, result, lines, is_loop, before, now, calls, again, written, output)
-        events.append(event)
-        self.told = unfinished and unfinished[0].arguments
-        self.lines, self.calls, self.output = [], [], b""
+        lines, unfinished = self.lines or self.last_line, self.in_progress()
+        if self.again:
+            lines = sorted((dict(lines) | self.loop).items())
+        before, calls, output = self.now, self.calls + unfinished, self.output
+        about = before, now, lines, self.is_loop, self.again, calls, written, output
+        events.append(Event(self.count, name, arguments, result, *about))
+        self.now, self.told = now, unfinished and unfinished[0].arguments
+        self.lines, self.calls, self.output, self.is_loop = [], [], b"", False
         self.enable()
 
     def source(self, line):
@@ -248,13 +225,11 @@ class Process:
 
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        heap, length = memory.heap, 0
-        if heap.resident != 0:
-            memory.pages = pages_in_memory(heap)
+        memory.pages = pages_in_memory(memory.heap)
         # To read what isn't in memory would put a page of zeroes there, which `layout` would see.
         for page in memory.pages[: COMPARED // PAGE]:
-            start = max(page, heap.start)
-            memory.data[start] = gdb.selected_inferior().read_memory(start, page + PAGE - start).tobytes()
+            start = max(page, memory.heap.start)
+            memory.data[start] = read(start, page + PAGE - start)
         return memory
 
     def advance(self):
@@ -276,12 +251,20 @@ class Process:
         return self.events.pop(0) if self.events else None
 
 
+def read(address, length):
+    """Returns bytes of the process, or none if they are not there. (/dev/null takes them all the same.)"""
+    try:
+        return gdb.selected_inferior().read_memory(address, length).tobytes() if length else b""
+    except gdb.MemoryError:
+        return b""
+
+
 def pages_in_memory(heap):
-    """Returns the addresses of the pages that are in memory, of the heap's first GiB; of all if the kernel doesn't
+    """Returns the addresses of the pages that are in memory, in the first GiB of the heap; of all if the kernel doesn't
     tell."""
     pages = range(heap.start & -PAGE, heap.end, PAGE)[: 2**30 // PAGE]
-    if heap.resident is None:
-        return list(pages)
+    if not heap.resident:
+        return [] if heap.resident == 0 else list(pages)
     with open(f"/proc/{pid()}/pagemap", "rb") as file:
         file.seek(pages.start // PAGE * 8)
         # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.

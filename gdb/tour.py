@@ -61,7 +61,7 @@ def rows(text):
 def show(event, is_past):
     """Returns the text of a step, in as many lines as there is room for."""
     call = [event.call()] if event.call() else []
-    fault = event.arguments[2] if event.name == "fault" and event.arguments[1] else None
+    fault = event.arguments[1] if event.name == "fault" else None
     picture = list(draw(event.before, event.after, fault))
     bytes_shown = [dump(*event.shown())] if event.shown()[1] else []
     below = [*bytes_shown, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]

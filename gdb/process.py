@@ -189,20 +189,23 @@ class Process:
             self.add("store", [], 0, b"", seen, self.events)
         self.loop, self.again = {}, Counter()
 
+    def fault(self):
+        """Returns the signal that has stopped the process because of an access to memory, and the address. It returns
+        None if there is none, or if it has been told."""
+        if pid() and pid() == self.pid and not self.has_faulted:
+            signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
+            # A signal from a process has a code that is not positive, and no address.
+            if signal in (SIGSEGV, SIGBUS) and code > 0:
+                address = gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")
+                return [signal, None if code == SI_KERNEL else int(address)]
+
     def notice_fault(self):
-        """Adds an event if the process has stopped because of an access to memory."""
-        if self.events or not pid() or self.pid != pid() or self.has_faulted:
-            return
-        signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
-        # A signal from a process has a code that is not positive, and no address.
-        if signal in (SIGSEGV, SIGBUS) and code > 0:
+        if not self.events and (fault := self.fault()):
             self.on_library_return()
             self.notice()
             if not self.events:
+                self.add("fault", fault, 0, b"", self.memory_now(), self.events)
                 self.has_faulted = True
-                address = int(gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr"))
-                arguments = [signal, None if code == SI_KERNEL else address]
-                self.add("fault", arguments, 0, b"", self.memory_now(), self.events)
 
     def in_progress(self):
         """Returns the call of the allocator that has not returned yet, in a list, where these are recorded."""

@@ -53,36 +53,30 @@ def draw(before, memory, fault=None):
             yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_fault}"
 
 
-def rows(text):
-    """Returns how many lines of the terminal a text takes."""
-    return sum(1 + max(len(line) - 1, 0) // WIDTH for line in text.splitlines())
-
-
 def show(event, is_past):
-    """Returns the text of a step, in as many lines as there is room for."""
-    call = [event.call()] if event.call() else []
+    """Returns the lines of a step, as many as there is room for."""
     fault = event.arguments[1] if event.name == "fault" else None
-    picture = list(draw(event.before, event.after, fault))
-    bytes_shown = [dump(*event.shown())] if event.shown()[1] else []
-    below = [*bytes_shown, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
-    source = [f"{where(number)}\t{text}".expandtabs() for number, text in event.lines]
-    source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
-    # What gdb says of a signal takes five lines.
-    room = HEIGHT - 2 - len([*call, *picture, *below]) - rows(event.output.decode(errors="replace"))
-    room -= 5 * (event.name == "fault")
-    blanks = min(max(room - len(source), 0), 3)
-    if len(source) > max(room, 1):
-        # Of the lines of main, the last ones are the most telling.
-        source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
-    above, middle, last = ([""] * (blanks > n) for n in range(3))
-    title = f"Step {event.number}{', which is past' * is_past}: {event.title}"
-    return "\n".join([*last, title, *source, *call, *above, *picture, *middle, *below])
-
-
-def where(number):
-    """Returns the number of a line of main, after the name of its file if that isn't main.rs."""
+    call, (start, data, is_more) = [event.call()] if event.call() else [], event.shown()
+    middle = [*call, "", *draw(event.before, event.after, fault)]
+    below = ["", *[dump(start, data, is_more)] * bool(data)]
+    below += [line for text in (event.after.state(), event.remark) for line in textwrap.wrap(text, WIDTH)]
+    # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
     name = os.path.basename(PROCESS.file)
-    return f"{number}" if name == "main.rs" else f"{name}:{number}"
+    where = "" if name == "main.rs" else f"{name}:"
+    source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
+    source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
+    # The title and the prompt take a line each, and what gdb says of a signal takes five.
+    printed = event.output.decode(errors="replace").splitlines()
+    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or fault) - sum(1 + len(line) // (WIDTH + 1) for line in printed)
+    # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
+    for lines in middle, below:
+        if len(source + middle + below) > room:
+            lines.remove("")
+    room -= len(middle + below)
+    if len(source) > room:
+        source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
+    blank = [""] * (len(source) < room)
+    return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
 
 
 def follow():
@@ -133,7 +127,7 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
-            print(show(event, bool(process.events)))
+            print(*show(event, bool(process.events)), sep="\n")
         if not event and not pid():
             print(f"\nThe end: {process.outcome}.")
             print("The kernel takes back all of the program's memory. To start again, type: tour")

@@ -193,7 +193,8 @@ fn the_tour_follows_other_programs() {
             strace(program, &[]).calls.iter().filter(|call| call.name == "brk" && call.args[0] != "NULL").count();
         let again = Regex::new("moves the break ([0-9]+) more").unwrap();
         let again: usize = again.captures_iter(&output).map(|found| found[1].parse::<usize>().unwrap()).sum();
-        let [found, moves] = [": the program break is found", ": the break "].map(|title| output.matches(title).count());
+        let [found, moves] =
+            [": the program break is found", ": the break "].map(|title| output.matches(title).count());
         assert_eq!((found, moves + again), (1, breaks), "{output}");
         assert!(output.contains(line) && output.contains("\nThe end: "), "{line}: {output}");
         for stop in output.split("\nStep ").skip(1) {

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from event import about, c_characters, size  # beside this file
 
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
-LISTED = 6  # how many titles there is room for
+LISTED = 5  # how many titles there is room for
 STYLE = """
 svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --strong: #0550ae; --part: #f6f8fa;
   --heap: #ddf4ff }

@@ -75,7 +75,8 @@ def show(event, is_past):
     room -= len(middle + below)
     if len(source) > room:
         source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
-    blank = [""] * (len(source) < room)
+    # What has been printed may not end with a newline.
+    blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
     return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
 
 

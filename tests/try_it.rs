@@ -4,16 +4,17 @@
 
 use common::cargo::{CONFIG, build};
 use common::*;
+use regex_lite::Regex;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
-/// Builds a program for each of these texts of `src/main.rs`, in a copy of the project.
-fn build_all(programs: &[String]) -> Vec<PathBuf> {
+/// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
+fn build_all(name: &str, programs: &[String]) -> Vec<PathBuf> {
     // The packages stay built there for the next time.
-    let copy = root().join(env!("CARGO_TARGET_TMPDIR")).join("try-it");
+    let copy = root().join(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(copy.join("src/bin"));
     for directory in ["", "src", "src/bin", "src/bin/layout"] {
         fs::create_dir_all(copy.join(directory)).unwrap();
@@ -49,6 +50,21 @@ fn tour(program: &Path) -> String {
     output.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The picture of a program, as `make docs` draws it.
+fn picture(program: &Path) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let [docs, alloc] = ["docs", "alloc"].map(|name| directory.path().join(name));
+    fs::create_dir(&docs).unwrap();
+    fs::copy(root().join("docs/index.html"), docs.join("index.html")).unwrap();
+    fs::copy(program, &alloc).unwrap();
+    symlink(root().join("gdb"), directory.path().join("gdb")).unwrap();
+    let script = format!("source {}", directory.path().join("gdb/record.py").display());
+    let output = gdb_command(alloc.to_str().unwrap(), &[&script]).output().unwrap();
+    assert_eq!((status(&output), str::from_utf8(&output.stderr)), (0, Ok("")), "{}", program.display());
+    assert!(!str::from_utf8(&output.stdout).unwrap().contains("Quit anyway"), "{output:?}");
+    fs::read_to_string(docs.join("memory.svg")).unwrap()
+}
+
 /// `main.rs` with a change that is written as in the README's table.
 fn changed(change: &str) -> String {
     let change = change.replace(" ⏎ ", "\n    ").replace("\\|", "|");
@@ -80,7 +96,7 @@ fn shows_what_the_tables_say() {
     }
     assert!(changes.len() > 50, "{changes:?}");
     let mut wrong = vec![];
-    let programs = build_all(&changes.iter().map(|(change, ..)| changed(change)).collect::<Vec<_>>());
+    let programs = build_all("try-it", &changes.iter().map(|(change, ..)| changed(change)).collect::<Vec<_>>());
     for ((change, seen, steps), program) in changes.iter().zip(programs) {
         if promises_all && seen.contains("refuses") {
             continue;
@@ -95,6 +111,49 @@ fn shows_what_the_tables_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The picture has the steps of any program: sixty-five of them, one far up in the heap, and a fault as the last one.
+#[test]
+fn the_picture_holds_any_program() {
+    needs!(Ptrace, FixedAddresses);
+    let stores: String = (0..60).map(|byte| format!("\nheap[0] = {byte};")).collect();
+    let far = "unsafe { move_break(heap_start.wrapping_add(20_000)) }?;
+        unsafe { heap_start.add(19_990).cast::<[u8; 3]>().write(*b\"FAR\") };
+        unsafe { *heap_start.add(1 << 20) = 1 };";
+    let limit = "let mut end = heap_start; while unsafe { move_break(end) }.is_ok() { end = end.wrapping_add(4096) }";
+    let below = |text: &str| MAIN_RS.replacen("*heap = *b\"HI\\n\";", &format!("*heap = *b\"HI\\n\"; {text}"), 1);
+    let programs = build_all("picture", &[stores.as_str(), far, limit].map(below));
+
+    let pictures = [&programs[0], &programs[1]].map(|program| picture(program));
+    for (picture, steps) in pictures.iter().zip([65, 6]) {
+        assert_eq!(picture.matches("<g class=\"step").count(), steps, "{picture}");
+        assert_eq!(picture.matches("@keyframes step").count(), steps, "{picture}");
+        // Texts in one step are not over each other, and not beyond the edges.
+        let place = Regex::new(r#"<text x="(\d+)" y="([\d.]+)"[^>]*>([^<]*)"#).unwrap();
+        for step in picture.split("<g ").skip(1).map(|step| step.split("</g>").next().unwrap()) {
+            let texts: Vec<_> = place.captures_iter(step).map(|found| found.extract::<3>().1).collect();
+            for (n, [x, y, text]) in texts.iter().enumerate() {
+                let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+                let is_near = |[x2, y2, _]: &[&str; 3]| {
+                    let (x2, y2): (f64, f64) = (x2.parse().unwrap(), y2.parse().unwrap());
+                    (x - x2).abs() < 12.0 && (y - y2).abs() < 15.0
+                };
+                assert!((20.0..530.0).contains(&y) && text.chars().count() < 90, "{text}");
+                assert!(!texts[..n].iter().any(is_near), "{text}: {step}");
+            }
+        }
+    }
+    let far = &pictures[1];
+    let last = far.rsplit("<g class").next().unwrap();
+    assert!([">F<", ">A<", ">R<"].iter().all(|byte| far.contains(byte)) && last.contains("✕ 0x"), "{far}");
+
+    // A loop until the kernel refuses ends.
+    let script = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
+    let limited = "set exec-wrapper sh -c 'ulimit -d 400; exec \"$0\" \"$@\"'";
+    let output = gdb(programs[2].to_str().unwrap(), &[script, limited, "tour 99"]);
+    let steps = Regex::new(r"Step 5: the program moves the break \d\d more times\n(?s).*Step 6: the kernel refuses .*Nothing is in the\s+way\..*Step 8: .*exit status 0").unwrap();
+    assert!(steps.is_match(&output), "{output}");
 }
 
 /// The sentence about C after the table.

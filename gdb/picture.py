@@ -6,7 +6,7 @@ who prefers reduced motion, the third step is seen.
 
 from xml.sax.saxutils import escape
 
-from event import about, c_characters, size  # beside this file
+from event import PAGE, about, c_characters  # beside this file
 
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
 LISTED = 5  # how many titles there is room for
@@ -17,7 +17,7 @@ svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --s
   --strong: #79c0ff; --part: #161b22; --heap: #0c2d6b } }
 text { font: 17px system-ui, sans-serif; fill: var(--text) }
 .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 16px }
-.quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
+.title { font-size: 15px } .quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
 .right { text-anchor: end } .middle { text-anchor: middle }
 .ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
 .heap { fill: var(--heap); stroke: var(--strong) } .promised { fill: none; stroke-dasharray: 4 4 }
@@ -40,17 +40,20 @@ def draw_step(event, events, top):
     """Returns what is seen in one step: the heap as it is then, and what happens. The heap has up to `top` bytes."""
     memory, heap, still = event.after, event.after.heap, min(3, len(events))
     yield f'<g class="step{" still" * (event.number == still)}" style="animation-name: step{event.number}">'
-    first = (event.number - 1) // LISTED * LISTED
-    for row, other in enumerate(events[first : first + LISTED]):
+    listed = (event.number - 1) // LISTED * LISTED
+    for row, other in enumerate(events[listed : listed + LISTED]):
         if other is event:
             yield box(348, 30 * row + 24, 392, 28, "now")
-        yield text(356, 30 * row + 44, f"Step {other.number}: {other.title}", room=48)
+        yield text(356, 30 * row + 44, f"Step {other.number}: {other.title}", "title", 48)
     # The heap is to scale, but what is too small to be seen is larger.
     edge, end = (300 - max(length * 100 / top, 3 * (length > 0)) for length in [memory.asked_for, heap.end - heap.start])
     end = min(end, edge - 3 * (heap.end > memory.program_break))
-    kind = "heap" if heap.resident else "heap promised"
-    yield box(172, end, 168, edge - end, f"part {'' if heap.resident else 'promised'}")
-    yield box(172, edge, 168, 300 - edge, kind)
+    yield box(172, end, 168, 300 - end, "heap promised")
+    pages, scale = set(memory.pages), (300 - end) / max(heap.end - heap.start, 1)
+    for first in sorted(pages):
+        if first - PAGE not in pages:
+            last = next(page for page in range(first, heap.end + PAGE, PAGE) if page not in pages)
+            yield box(172, 300 - (last - heap.start) * scale, 168, (last - first) * scale, "heap")
     if edge - end > 24:
         yield text(256, (edge + end) / 2 + 6, "not asked for", "middle quiet")
     yield f'<path d="M168 {edge:g}H344" class="break"/>'

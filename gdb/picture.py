@@ -10,21 +10,6 @@ from event import PAGE, about, c_characters  # beside this file
 
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
 LISTED = 5  # how many titles there is room for
-STYLE = """
-svg { --ground: #ffffff; --line: #8c959f; --text: #1f2328; --quiet: #57606a; --strong: #0550ae; --part: #f6f8fa;
-  --heap: #ddf4ff }
-@media (prefers-color-scheme: dark) { svg { --ground: #0d1117; --line: #6e7681; --text: #e6edf3; --quiet: #9198a1;
-  --strong: #79c0ff; --part: #161b22; --heap: #0c2d6b } }
-text { font: 17px system-ui, sans-serif; fill: var(--text) }
-.code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 16px }
-.title { font-size: 15px } .quiet { fill: var(--quiet) } .strong { fill: var(--strong); font-weight: 600 }
-.right { text-anchor: end } .middle { text-anchor: middle }
-.ground { fill: var(--ground) } .part { fill: var(--part); stroke: var(--line) }
-.heap { fill: var(--heap); stroke: var(--strong) } .promised { fill: none; stroke-dasharray: 4 4 }
-.now { fill: var(--heap); rx: 5px }
-.edge { stroke: var(--line); fill: none } .break { stroke: var(--strong); stroke-width: 3 }
-.step { opacity: 0 } .still { opacity: 1 }
-"""
 
 
 def text(x, y, content, kind="", room=99):
@@ -81,36 +66,24 @@ def draw_step(event, events, top):
     yield "</g>"
 
 
-def draw(events):
-    """Returns the text of the file: the memory, with high addresses on top, and the steps in it."""
+def replace(svg, events):
+    """Returns the picture with other steps. Its frame, before the comment, stays as it is."""
     places = {region.name: region for region in events[0].after.regions}
     program, stack, start = places["program"], places["stack; grows down"], events[0].after.heap_start
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
     turn = min(SECONDS * len(events), MINUTE)
-    style = f"{STYLE}@media (prefers-reduced-motion: no-preference) {{ .step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}\n"
-    lines = []
-    for number, event in enumerate(events):
-        begin, end = (100 * at / len(events) for at in (number, number + 1))
-        style += f"@keyframes step{event.number} {{ 0% {{ opacity: 0 }} {begin:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }} }}\n"
+    titles = escape("; ".join(event.title for event in events))
+    lines = [f'<desc id="desc">From the bottom up: the program, the heap, a very large gap, and the stack. {titles}</desc>']
+    lines += ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
+    lines += [f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}"]
+    for event in events:
+        begin, end = (100 * at / len(events) for at in (event.number - 1, event.number))
+        frames = f"0% {{ opacity: 0 }} {begin:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }}"
+        lines.append(f"@keyframes step{event.number} {{ {frames} }}")
+    lines.append("</style>")
+    for y, address in [(46, stack.end), (98, stack.start), (306, start), (370, program.start)]:
+        lines.append(text(162, y, f"{address:#x}", "code right quiet"))
+    lines.append(text(256, 164, about(stack.start - start), "middle quiet"))
+    for event in events:
         lines += draw_step(event, events, top)
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 752 538" role="img" aria-labelledby="title desc">
-<title id="title">How memory is allocated</title>
-<desc id="desc">The memory of the process, from the bottom up: the program, the heap, which ends at the program
-break, a very large gap, and the stack. The steps are: {escape("; ".join(event.title for event in events))}.</desc>
-<style>{style}</style>
-<rect width="752" height="538" rx="8" class="ground"/>
-<rect x="172" y="40" width="168" height="52" class="part"/>
-<text x="256" y="72" class="middle">stack</text>
-<text x="162" y="46" class="code right quiet">{stack.end:#x}</text>
-<text x="162" y="98" class="code right quiet">{stack.start:#x}</text>
-<path d="M172 92V300M340 92V300" class="edge" stroke-dasharray="3 5"/>
-<text x="256" y="164" class="middle quiet">{about(stack.start - start)}</text>
-<text x="256" y="188" class="middle quiet">(not to scale)</text>
-<rect x="172" y="300" width="168" height="64" class="part"/>
-<text x="256" y="330" class="middle">program</text>
-<text x="162" y="306" class="code right quiet">{start:#x}</text>
-<text x="162" y="370" class="code right quiet">{program.start:#x}</text>
-<path d="M24 392H728" class="edge"/>
-{chr(10).join(lines)}
-</svg>
-"""
+    return "\n".join([svg.split("<!-- steps -->")[0] + "<!-- steps -->", *lines, "</svg>\n"])

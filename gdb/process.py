@@ -78,7 +78,7 @@ class Process:
         self.events, self.pending = [], []  # what has not been shown yet; it is pending until the library has returned
         self.is_loop, self.lines, self.last_line = False, [], []  # since the last event; the last line is a list, too
         self.output = b""  # what has been printed since the last event
-        self.calls, self.told = [], []  # the allocator's since the last event; the arguments of the unfinished one then
+        self.calls = []  # of the allocator since the last event, where these are recorded
         self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
         self.loop, self.again = {}, Counter()  # the lines of a loop that is run again, and what its calls have done
 
@@ -184,8 +184,7 @@ class Process:
         is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
         if self.again:
             self.add(*self.last_call, seen, self.events)
-        # A block that a step has told of while it was being freed is no news.
-        elif is_changed or any(call.name != "dealloc" or call.arguments != self.told for call in self.calls):
+        elif is_changed or self.calls:
             self.add("store", [], 0, b"", seen, self.events)
         self.loop, self.again = {}, Counter()
 
@@ -207,19 +206,14 @@ class Process:
                 self.add("fault", fault, 0, b"", self.memory_now(), self.events)
                 self.has_faulted = True
 
-    def in_progress(self):
-        """Returns the call of the allocator that has not returned yet, in a list, where these are recorded."""
-        return []
-
     def add(self, name, arguments, result, written, now, events):
         self.count += 1
-        lines, unfinished = self.lines or self.last_line, self.in_progress()
+        lines = self.lines or self.last_line
         if self.again:
             lines = sorted((dict(lines) | self.loop).items())
-        before, calls, output = self.now, self.calls + unfinished, self.output
-        about = before, now, lines, self.is_loop, self.again, calls, written, output
+        about = self.now, now, lines, self.is_loop, self.again, self.calls, written, self.output
         events.append(Event(self.count, name, arguments, result, *about))
-        self.now, self.told = now, unfinished and unfinished[0].arguments
+        self.now = now
         self.lines, self.calls, self.output, self.is_loop = [], [], b"", False
         self.enable()
 

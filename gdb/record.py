@@ -34,7 +34,7 @@ class Recorder(Process):
 
     def __init__(self, name):
         super().__init__()
-        self.joins_loops = name == "alloc"
+        self.joins_loops, self.told = name == "alloc", []
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
@@ -46,13 +46,20 @@ class Recorder(Process):
     def on_block(self):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
-        self.calls.append(allocator_call(frame, result))
+        call = allocator_call(frame, result)
+        # A block that a step has told of while it was being freed is no news.
+        if result or call.arguments != self.told:
+            self.calls.append(call)
 
-    def in_progress(self):
+    def add(self, *event):
         frame = gdb.newest_frame()
         while frame and "__rust_" not in (frame.name() or ""):
             frame = frame.older()
-        return [allocator_call(frame, None)] if frame else []
+        # This call has not returned yet.
+        unfinished = [allocator_call(frame, None)] if frame else []
+        self.calls += unfinished
+        self.told = unfinished and unfinished[0].arguments
+        super().add(*event)
 
 
 def record(name):
@@ -81,7 +88,7 @@ try:
     recorded = record(NAME)
     files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, *recorded)}
     if NAME == "alloc":
-        files[SVG] = picture.draw(recorded[0])
+        files[SVG] = picture.replace(SVG.read_text("utf-8"), recorded[0])
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)

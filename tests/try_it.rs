@@ -55,7 +55,9 @@ fn picture(program: &Path) -> String {
     let directory = tempfile::tempdir().unwrap();
     let [docs, alloc] = ["docs", "alloc"].map(|name| directory.path().join(name));
     fs::create_dir(&docs).unwrap();
-    fs::copy(root().join("docs/index.html"), docs.join("index.html")).unwrap();
+    for name in ["index.html", "memory.svg"] {
+        fs::copy(root().join("docs").join(name), docs.join(name)).unwrap();
+    }
     fs::copy(program, &alloc).unwrap();
     symlink(root().join("gdb"), directory.path().join("gdb")).unwrap();
     let script = format!("source {}", directory.path().join("gdb/record.py").display());

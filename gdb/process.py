@@ -108,6 +108,8 @@ class Process:
         self.on_library_return()
         frame, site = gdb.newest_frame(), {name}
         arguments = [int(frame.read_var(argument)) for argument in CALLS[name]]
+        if arguments == [0] and self.heap_start:
+            return  # It is no event if a program asks again where the break is.
         while frame := frame.older():
             site.add(frame.pc())
         site = frozenset(site)
@@ -124,22 +126,20 @@ class Process:
             self.result = Return(gdb.newest_frame(), self.guarded(on_return))
 
     def on_return(self, site, name, arguments, value):
-        result, old_break = int(value), self.program_break
+        result = int(value)
         # An error is a negative number.
         result = result - 2**64 if result >= 2**63 else result
-        written, is_news, has_failed = b"", True, result < 0
+        written, has_failed = b"", result < 0
         if name == "brk":
-            # It is no event if a program asks again where the break is.
-            is_news, has_failed = arguments[0] or result != old_break, arguments[0] not in (0, result)
+            has_failed = arguments[0] not in (0, result)
             if result >= 0:
                 self.heap_start, self.program_break = self.heap_start or result, result
         elif not has_failed:
             written = read(arguments[1], min(result, COMPARED))
             self.output += written * (arguments[0] in (1, 2))
             # What can't be printed may start where the heap ends.
-            is_news = self.heap_start <= arguments[1] <= self.now.heap.end
-        if not is_news:
-            return
+            if not self.heap_start <= arguments[1] <= self.now.heap.end:
+                return
         if self.loop:
             if not has_failed or (site, "failed") in self.sites:
                 self.again[name, has_failed] += 1

@@ -222,7 +222,7 @@ class Process:
 
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        memory.pages = pages_in_memory(memory.heap)
+        memory.pages = pages_in_memory(memory.heap) if memory.heap.resident != 0 else []
         # To read what isn't in memory would put a page of zeroes there, which `layout` would see.
         for page in memory.pages[: COMPARED // PAGE]:
             start = max(page, memory.heap.start)
@@ -260,9 +260,10 @@ def pages_in_memory(heap):
     """Returns the addresses of the pages that are in memory, in the first GiB of the heap; of all if the kernel doesn't
     tell."""
     pages = range(heap.start & -PAGE, heap.end, PAGE)[: 2**30 // PAGE]
-    if not heap.resident:
-        return [] if heap.resident == 0 else list(pages)
-    with open(f"/proc/{pid()}/pagemap", "rb") as file:
+    path = f"/proc/{pid()}/pagemap"
+    if heap.resident is None or not os.path.exists(path):
+        return list(pages)
+    with open(path, "rb") as file:
         file.seek(pages.start // PAGE * 8)
         # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
         return [page for page, bits in zip(pages, array("Q", file.read(len(pages) * 8))) if bits >> 56 & 1]

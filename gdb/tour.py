@@ -1,6 +1,6 @@
-"""A guided tour of a program that moves the program break, in gdb. It stops after each move, refusal and store, and
-when something is printed from the heap. It shows the lines of main that were run, the system call with its result, and
-the memory then.
+"""A guided tour of a program that moves the program break, in gdb. It stops at each move, refusal and store, when
+something is printed from the heap, and when an access ends the program. It shows the lines of main that were run, the
+system call with its result, and the memory at this moment.
 
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """

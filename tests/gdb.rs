@@ -219,6 +219,15 @@ fn the_tour_says_which_programs_it_can_follow() {
 }
 
 #[test]
+fn the_tour_says_how_many_columns_it_needs() {
+    needs!(Ptrace);
+    for (columns, is_said) in [("set width 79", true), ("set width 80", false)] {
+        let output = gdb(ALLOC, &[columns, TOUR]);
+        assert_eq!(output.contains("need 80 columns. This terminal has 79."), is_said, "{output}");
+    }
+}
+
+#[test]
 fn the_tour_works_in_any_directory_and_locale() {
     needs!(Ptrace);
     let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();

@@ -239,9 +239,9 @@ class Event:
         words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
         moved = self.after.program_break - self.before.program_break
-        sum_of_moves = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
+        where = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
         changed = f" {self.words_of_changed()}." * bool(self.changed)
-        return f"the program {', '.join(parts)}", f"The last call is shown. The break {sum_of_moves}.{changed}"
+        return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
 
     def words_of_fault(self):
         signal, address = self.arguments

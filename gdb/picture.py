@@ -31,7 +31,8 @@ def draw_step(event, events, top):
             yield box(348, 30 * row + 24, 392, 28, "now")
         yield text(356, 30 * row + 44, f"Step {other.number}: {other.title}", "title", 48)
     # The heap is to scale, but what is too small to be seen is larger.
-    edge, end = (300 - max(length * 100 / top, 3 * (length > 0)) for length in [memory.asked_for, heap.end - heap.start])
+    lengths = memory.asked_for, heap.end - heap.start
+    edge, end = (300 - max(length * 100 / top, 3 * (length > 0)) for length in lengths)
     end = min(end, edge - 3 * (heap.end > memory.program_break))
     yield box(172, end, 168, 300 - end, "heap promised")
     pages, scale = set(memory.pages), (300 - end) / max(heap.end - heap.start, 1)
@@ -72,8 +73,8 @@ def replace(svg, events):
     program, stack, start = places["program"], places["stack; grows down"], events[0].after.heap_start
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
     turn = min(SECONDS * len(events), MINUTE)
-    titles = escape("; ".join(event.title for event in events))
-    lines = [f'<desc id="desc">From the bottom up: the program, the heap, a very large gap, and the stack. {titles}</desc>']
+    steps = escape("; ".join(event.title for event in events))
+    lines = [f'<desc id="desc">The stack, a very large gap, the heap, and the program. The steps: {steps}.</desc>']
     lines += ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
     lines += [f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}"]
     for event in events:

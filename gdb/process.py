@@ -70,6 +70,7 @@ class Process:
         callbacks = {line: self.guarded(partial(self.on_line, line)) for line in pcs}
         self.line_breakpoints = {line: Callback(f"*{pc:#x}", callbacks[line]) for line, pc in pcs.items()}
         gdb.events.exited.connect(self.on_end)
+        gdb.events.memory_changed.connect(self.on_memory_changed)
 
     def forget(self):
         self.pid, self.now, self.has_faulted = pid(), Memory(), False  # the memory is that at the last event
@@ -171,6 +172,11 @@ class Process:
         self.last_line = [(line, self.source(line))]
         self.lines += self.last_line
         self.trail.append(line)
+
+    def on_memory_changed(self, changed):
+        """The reader has stored something by hand, which is not the program's doing."""
+        if self.pid == pid():
+            self.now = self.memory_now()
 
     def on_end(self, exited):
         if not self.is_advancing:

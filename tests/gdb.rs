@@ -157,6 +157,8 @@ fn the_tour_can_be_left_and_taken_up_again() {
             &["Step 1, which is past:", "◄ new", "Step 2, which", "Step 3, which", "Step 4, which", "Step 5:"],
         ),
         (&["tour 3", "tour x"], &["Step 1", "Step 2", "Step 3", "tour takes a number of steps, not x"]),
+        // What the reader stores is not the program's doing.
+        (&["tour 3", "set var *heap_start = 74", "tour"], &["Step 3:", "Step 4: 3 bytes are printed", "4a 49 0a"]),
         // The tour leaves gdb's settings as they are.
         (&["set pagination on", "tour", "show pagination"], &["Step 1", "State of pagination is on"]),
         (&["set exec-wrapper false", "tour"], &["gdb can't run the program"]),

@@ -130,16 +130,14 @@ class Process:
         result = int(value)
         # An error is a negative number.
         result = result - 2**64 if result >= 2**63 else result
-        written, has_failed = b"", result < 0
-        if name == "brk":
-            has_failed = arguments[0] not in (0, result)
-            if result >= 0:
-                self.heap_start, self.program_break = self.heap_start or result, result
-        elif not has_failed:
+        written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
+        if name == "brk" and result >= 0:
+            self.heap_start, self.program_break = self.heap_start or result, result
+        if name == "write" and not has_failed:
             written = read(arguments[1], min(result, COMPARED))
             self.output += written * (arguments[0] in (1, 2))
             # What can't be printed may start where the heap ends.
-            if not self.heap_start <= arguments[1] <= self.now.heap.end:
+            if not self.heap_start <= arguments[1] <= max(self.now.heap.end, self.program_break):
                 return
         if self.loop:
             if not has_failed or (site, "failed") in self.sites:

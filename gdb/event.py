@@ -78,11 +78,11 @@ class Memory:
             return f"This memory is {owner}. It is mapped, but not for such an access."
         if self.heap.end <= address < self.top:
             return "The kernel has taken this page back, when the break moved down."
-        above = [region.name for region in self.regions if region.start > address]
-        if above and "stack" in above[-1]:
+        above = [region for region in self.regions if region.start > address]
+        if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
             return "Nothing is mapped here. This is below the stack."
         below = [region for region in self.regions if region.end <= address]
-        is_above = self.heap_start and below and below[0].start <= self.heap_start
+        is_above = 0 < self.heap_start <= address and below[0].start <= self.heap_start
         return f"Nothing is mapped here.{' This is above the break.' if is_above else ''}"
 
     def bytes_from(self, start, end):

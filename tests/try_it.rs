@@ -100,7 +100,8 @@ fn shows_what_the_tables_say() {
     let mut wrong = vec![];
     let programs = build_all("try-it", &changes.iter().map(|(change, ..)| changed(change)).collect::<Vec<_>>());
     for ((change, seen, steps), program) in changes.iter().zip(programs) {
-        if promises_all && seen.contains("refuses") {
+        let is_elsewhere = !cfg!(target_arch = "x86_64") && seen.contains("The processor doesn't tell");
+        if is_elsewhere || promises_all && seen.contains("refuses") {
             continue;
         }
         let output = tour(&program);

@@ -3,27 +3,32 @@
 This knows nothing of gdb: process.py makes the events, and the tour, the picture and the page show them.
 """
 
+import errno
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from signal import Signals
 
-# How much of the heap is read and compared, in bytes from its start on.
-COMPARED = 64 * 1024
+PAGE = os.sysconf("SC_PAGE_SIZE")
+# How much of what is in memory of the heap is read and compared, in bytes.
+COMPARED = 1024 * 1024
 
 
 def size(length):
-    """Returns a number of bytes for people, as `layout` shows it."""
-    units = iter(["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
-    unit = next(units)
-    while length >= 16 * 1024:
-        length, unit = (length + 512) // 1024, next(units)
-    return "1 byte" if (length, unit) == (1, "bytes") else f"{length} {unit}"
+    """Returns a number of bytes, exactly. So numbers can be compared, with each other and with those in the source."""
+    return f"{length:,} byte{'s' * (length != 1)}"
+
+
+def about(length):
+    """Returns a very large number of bytes, rounded."""
+    power = max((length.bit_length() - 5) // 10, 0)
+    return f"about {length / 1024**power:.0f} {['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'][power]}"
 
 
 def c_characters(data):
-    """Returns each byte as in C, or as a dot."""
-    escapes = {0: "\\0", 10: "\\n"}
-    return [escapes.get(byte) or (chr(byte) if 32 < byte < 127 else ".") for byte in data]
+    """Returns each byte as in C, or as a dot in the middle. Blanks are made visible."""
+    signs = {0: "\\0", 10: "\\n", 32: "␣"}
+    return [signs.get(byte) or (chr(byte) if 32 < byte < 127 else "·") for byte in data]
 
 
 @dataclass
@@ -44,8 +49,9 @@ class Memory:
     heap_start: int = 0  # 0 before the program has asked where the break is
     program_break: int = 0
     regions: tuple = ()  # from the highest address down
-    data: bytes = b""  # what is on the heap's pages, at most COMPARED bytes; empty while no page is in memory
-    pages: tuple = ()  # for each page of the heap, whether it is in memory; empty where this isn't recorded
+    top: int = 0  # the highest address where the heap has ended so far
+    pages: list = ()  # the addresses of the heap's pages that are in memory, from the lowest up
+    data: dict = field(default_factory=dict)  # what is on these pages, at most COMPARED bytes
 
     def __post_init__(self):
         start = self.heap_start
@@ -55,24 +61,37 @@ class Memory:
             # Some kernels take zeroed data of the program, right below the heap, for a part of it.
             self.heap = Region(start, self.heap.end, self.heap.permissions, "heap")
         self.asked_for = self.program_break - start
+        self.top = max(self.top, self.heap.end)
 
     def state(self):
         """Returns a line about the heap."""
-        resident = "" if self.heap.resident is None else f", {size(self.heap.resident)} in memory"
-        return f"heap: {size(self.asked_for)} asked for, {size(self.heap.end - self.heap.start)} mapped{resident}"
+        resident = "" if self.heap.resident is None else f", {self.heap.resident:,} in memory"
+        return f"heap: {size(self.asked_for)} asked for, {self.heap.end - self.heap.start:,} mapped{resident}"
 
-    def bytes_from(self, address):
-        """Returns the bytes of the heap that fit in a line: where they are, the bytes, and whether more follow. They
-        start at `address` if it isn't among the first."""
-        at = address - self.heap_start
-        at = at if 8 <= at < len(self.data) else 0
-        end = max(self.asked_for, at + 1 if at else 0)
-        return self.heap_start + at, self.data[at : min(end, at + 8)], end > at + 8
+    def region_at(self, address):
+        return next((region for region in self.regions if region.start <= address < region.end), None)
 
-    def dump(self, address):
-        """Returns a line with these bytes, or an empty one if there are none."""
-        start, data, is_more = self.bytes_from(address)
-        return f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}" if data else ""
+    def whose(self, address):
+        """Returns what can be said of an address where an access has failed."""
+        if region := self.region_at(address):
+            owner = {"program": "the program's own", "heap": "the heap's"}.get(region.name, f"in {region.name}")
+            return f"This memory is {owner}. It is mapped, but not for such an access."
+        if self.heap.end <= address < self.top:
+            return "The kernel has taken this page back, when the break moved down."
+        above = [region for region in self.regions if region.start > address]
+        if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
+            return "Nothing is mapped here. This is below the stack."
+        below = [region for region in self.regions if region.end <= address]
+        is_above = 0 < self.heap_start <= address and below[0].start <= self.heap_start
+        return f"Nothing is mapped here.{' This is above the break.' if is_above else ''}"
+
+    def bytes_from(self, start, end):
+        """Returns where the bytes of the heap are that fit in a line, these bytes, and whether more follow."""
+        found = b""
+        for address, page in self.data.items():
+            if 0 <= start + len(found) - address < len(page):
+                found += page[start + len(found) - address :]
+        return start, found[: min(end - start, 8)], end > start + 8
 
 
 @dataclass
@@ -96,31 +115,50 @@ class Call:
         return "moved" if self.result != self.arguments["ptr"] else "grown" if is_larger else "shrunk"
 
 
+def dump(start, data, is_more):
+    """Returns a line with bytes, or an empty one if there are none."""
+    return f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}" if data else ""
+
+
 @dataclass
 class Event:
-    """A system call that finds the break, moves it or fails to, or prints from the heap; or a store."""
+    """A system call that finds the break, moves it or fails to, prints from the heap, or fails to print; a store; an
+    access that ends the program; or what the calls of a loop have done again."""
 
     number: int  # from 1 on
-    name: str  # of the call, or "store"
-    arguments: tuple
+    name: str  # of the call, or of the last one in a loop; "store" or "fault"
+    arguments: list  # of the call, or the signal and the address, which is None if the processor doesn't tell it
     result: int
-    lines: list  # of main that were run since the last event, each as its number and text
-    is_loop: bool  # whether these lines were run again
     before: Memory
     after: Memory
+    lines: list  # of main that were run since the last event, each as its number and text
+    is_loop: bool  # whether these lines were run again
+    again: Counter  # how often each call has come again in a loop, with whether it has failed
     calls: list  # of the allocator since the last event, where these are recorded
+    written: bytes  # what the call has written, or the first of it
+    output: bytes  # what has been printed since the last event
 
     def __post_init__(self):
-        # What comes into memory is zero.
-        both = zip(self.before.data.ljust(len(self.after.data), b"\0"), self.after.data)
-        at = [n for n, (old, new) in enumerate(both) if old != new] if self.name == "store" else []
-        self.changed = [self.after.heap_start + n for n in at]  # the addresses of the bytes that are not as before
-        words = {"brk": self.words_of_brk, "write": self.words_of_write, "store": self.words_of_store}[self.name]
-        self.title, self.remark = words()
-        # The address from which on the bytes of the heap are shown. There is none where nothing is compared.
-        self.address = self.arguments[1] if self.name == "write" else self.after.heap_start
-        if self.name == "store":
-            self.address = self.changed[0] if self.changed else None
+        self.changed = []  # the addresses of the bytes that are not as before
+        if self.name == "store" or self.again:
+            known = set(self.before.pages)
+            for address, page in self.after.data.items():
+                # What comes into memory is zero. What was there and has not been read can't be compared.
+                old = self.before.data.get(address, page if address in known else bytes(len(page)))
+                if page != old:
+                    self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
+        self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
+
+    def shown(self):
+        """Returns the bytes that the event is about: where they are, those that fit in a line, and whether more
+        follow."""
+        memory = self.after
+        if self.name == "write":
+            return self.arguments[1], self.written[:8], len(self.written) > 8
+        if self.name == "fault" or self.name == "store" and not self.changed:
+            return 0, b"", False
+        start = self.changed[0] if self.changed else memory.heap_start
+        return memory.bytes_from(start, max([memory.program_break, *[last + 1 for last in self.changed[-1:]]]))
 
     def call(self):
         """Returns the system call, as strace shows it."""
@@ -135,12 +173,16 @@ class Event:
         return None if None in residents else residents[1] - residents[0]
 
     def words_of_brk(self):
-        before, after = self.before, self.after
+        before, after, asked_for = self.before, self.after, self.arguments[0]
         if self.result < 0:
             return "the call fails", f"It returns an error in place of an address: {os.strerror(-self.result)}."
-        if self.arguments[0] not in (0, self.result):
-            refused = "the kernel refuses to move the break"
-            return refused, "It returns where the break still is. This call has no error numbers."
+        if asked_for not in (0, self.result):
+            reason = "Nothing is in the way. It is more than the kernel promises this process"
+            if asked_for < after.heap_start:
+                reason = "The break can't be below the start of the heap"
+            elif above := [region for region in after.regions if after.heap.end <= region.start < asked_for]:
+                reason = f"Other memory is in the way at {above[-1].start:#x}: {above[-1].name}"
+            return "the kernel refuses to move the break", f"It returns where the break still is. {reason}."
         if not before.heap_start:
             found = "the program break is found"
             return found, "The heap ends here. It is still empty, so it also starts here."
@@ -154,37 +196,55 @@ class Event:
             return title, "Only whole pages go back. These bytes can still be accessed."
         if not mapped:
             return title, "The kernel maps whole pages, and this page was mapped before."
-        remark = "The kernel maps whole pages"
-        if self.faulted_in() == 0:
-            remark += ". These are only promised, and not in memory yet"
-        if after.heap.end > after.heap_start + COMPARED:
-            remark += f". Past the first {size(COMPARED)}, the tour notices a store only if it causes a page fault"
-        return title, f"{remark}."
+        promised = ". These are only promised, and not in memory yet" * (self.faulted_in() == 0)
+        return title, f"The kernel maps whole pages{promised}."
 
     def words_of_write(self):
         fd, address, length = self.arguments
         if self.result < 0:
-            return "nothing is written", f"The call fails: {os.strerror(-self.result)}."
-        remark = f"The kernel has written {self.result} of the {size(length)}."
+            remark = f"The call fails: {os.strerror(-self.result)}."
+            if self.result == -errno.EFAULT:
+                # The beginning may be readable, but not all.
+                region = self.after.region_at(address)
+                remark += f" {self.after.whose(region.end if region else address)}"
+            return "nothing is written", remark
+        remark = f"The kernel has written {self.result:,} of the {size(length)}."
         if address + self.result > self.after.program_break:
             remark += " Not all of them are below the break."
         verb = "is" if self.result == 1 else "are"
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
         return f"{size(self.result)} {verb} {to} from the heap", remark
 
+    def words_of_changed(self):
+        is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
+        where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
+        return f"{size(len(self.changed))} changed{where}"
+
     def words_of_store(self):
-        remark, faulted_in = f"{size(len(self.changed))} changed", self.faulted_in()
-        if self.after.heap.end > self.after.heap_start + COMPARED:
-            remark += f" in the first {size(COMPARED)}"
-        if faulted_in:
-            faults = "A page fault" if faulted_in <= os.sysconf("SC_PAGE_SIZE") else "Page faults"
-            remark += f". {faults} brought {size(faulted_in)} into memory"
-        elif faulted_in == 0:
-            remark += ". Nothing more came into memory"
+        remark, faulted_in = self.words_of_changed(), self.faulted_in()
+        if faulted_in == PAGE:
+            remark += f". A page fault brought {size(faulted_in)} into memory"
+        elif faulted_in is not None:
+            remark += f". {size(faulted_in) if faulted_in > 0 else 'Nothing more'} came into memory"
         if self.changed and self.changed[-1] >= self.after.program_break:
-            remark += ". This is at or above the break, but on a mapped page, so nothing stops it"
+            remark += ". This is not below the break, but on a mapped page, so nothing stops it"
         if self.is_loop:
             remark += ". These lines were run in a loop, whose stores are one step"
         counts = Counter(call.what() for call in self.calls if call.result is not None)
         blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
         return ", ".join(blocks) or "something is stored on the heap", f"{remark}."
+
+    def words_of_loop(self):
+        words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
+        words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
+        parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
+        moved = self.after.program_break - self.before.program_break
+        where = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
+        changed = f" {self.words_of_changed()}." * bool(self.changed)
+        return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
+
+    def words_of_fault(self):
+        signal, address = self.arguments
+        if address is None:
+            return f"{Signals(signal).name} ends the program", "The processor doesn't tell the address of the access."
+        return f"the access to {address:#x} ends the program", f"{Signals(signal).name}. {self.after.whose(address)}"

@@ -1,11 +1,10 @@
 """The part of docs/index.html that is about one recorded program: its steps, and the source of main."""
 
-import os
 import re
 from html import escape
 from itertools import groupby
 
-from event import COMPARED, size  # beside this file
+from event import COMPARED, PAGE, about, dump, size  # beside this file
 
 # What a byte of the heap can be. The first one of each block in use has a capital letter.
 KINDS = {"u": "in use", "f": "free", "n": "never used", "b": "not asked for"}
@@ -42,8 +41,8 @@ def parts(heap, pages, letters, blocks):
         # In a heap that large, neighbours are shown as one, with less than a page between them.
         shown = re.sub(rb"([Uuf])n{1,4095}(?=[Uf])", lambda gap: gap[1] * len(gap[0]), shown).lower()
     start = 0
-    for is_there, run in groupby(pages):
-        end = start + len(list(run)) * os.sysconf("SC_PAGE_SIZE")
+    for is_there, run in groupby(page in pages for page in range(heap.start, heap.end, PAGE)):
+        end = start + len(list(run)) * PAGE
         for part in re.finditer(rb"Uu*|u+|f+|n+|b+", shown[start:end]):
             low, high = (heap.start + start + at for at in part.span())
             kind = part[0][:1].lower().decode()
@@ -65,7 +64,7 @@ def rows(event, heap_parts, top, kinds):
     stack, program = places["stack; grows down"], places["program"]
     yield row(0, "part", stack.end, "stack")
     gap = round(100 - 100 * (heap.end - heap.start) / top, 1)
-    yield row(gap, "gap", stack.start, f"the gap, {size(stack.start - heap.end)}")
+    yield row(gap, "gap", stack.start, f"the gap, {about(stack.start - heap.end)}")
     edges = {heap.start: "heap start", heap.end: "end of the page", memory.program_break: "program break"}
     for low, high, kind, is_there, is_marked in reversed(heap_parts):
         share = round(100 * (high - low) / top, 1)
@@ -84,10 +83,9 @@ def section(event, step, heap_parts, top, kinds):
     calls += [f"… {len(event.calls):,} calls in all"] * (len(event.calls) > 8)
     calls = "<br>".join(call for call in [*calls, event.call()] if call)
     lines = " ".join(str(line) for line, _ in event.lines)
-    data = "" if event.address is None else event.after.dump(event.address)
     yield f'<section data-step="{step}" data-lines="{lines}"{" hidden" * (step != "alloc/1")}>'
     yield f'<div class="words"><h3>Step {event.number}: {event.title}</h3><p><code>{calls}</code>'
-    yield f"<p>{event.remark}<p>{event.after.state()}<p><code>{escape(data.strip())}</code></div>"
+    yield f"<p>{event.remark}<p>{event.after.state()}<p><code>{escape(dump(*event.shown()).strip())}</code></div>"
     yield '<ul aria-label="The memory after this step, from the highest address down">'
     yield from rows(event, heap_parts, top, kinds)
     yield "</ul></section>"
@@ -100,7 +98,7 @@ def replace(html, name, events, file, source):
     lines = []
     # Without an allocator, all that the program asks for is in use.
     for event, watched in zip(events, watch(events, b"u" if name == "alloc" else b"n")):
-        heap_parts = list(parts(event.after.heap, event.after.pages, *watched))
+        heap_parts = list(parts(event.after.heap, set(event.after.pages), *watched))
         lines += section(event, f"{name}/{event.number}", heap_parts, top, kinds)
     lines.append(f'<div><p><code>main</code> in {file}<pre tabindex="0">')
     lines += [f'<span data-line="{number}">{escape(text)}</span>' for number, text in source]

@@ -7,7 +7,6 @@ import ctypes
 import linecache
 import os
 import sys
-from array import array
 from pathlib import Path
 
 import gdb
@@ -35,33 +34,32 @@ class Recorder(Process):
 
     def __init__(self, name):
         super().__init__()
+        self.joins_loops, self.told = name == "alloc", []
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
             code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
             # The result is there after the last call in the function.
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
-            Callback(f"*{result:#x}", self.guarded(self.on_return))
+            Callback(f"*{result:#x}", self.guarded(self.on_block))
 
-    def on_return(self):
+    def on_block(self):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
-        self.calls.append(allocator_call(frame, result))
+        call = allocator_call(frame, result)
+        # A block that a step has told of while it was being freed is no news.
+        if result or call.arguments != self.told:
+            self.calls.append(call)
 
-    def in_progress(self):
+    def add(self, *event):
         frame = gdb.newest_frame()
         while frame and "__rust_" not in (frame.name() or ""):
             frame = frame.older()
-        return [allocator_call(frame, None)] if frame else []
-
-    def memory_now(self, memory):
-        memory = super().memory_now(memory)
-        page, heap = os.sysconf("SC_PAGE_SIZE"), memory.heap
-        with open(f"/proc/{pid()}/pagemap", "rb") as file:
-            file.seek(heap.start // page * 8)
-            # Bit 56 is for a page that no other process has. gdb's reading can map the page of zeros, which all have.
-            memory.pages = [bits >> 56 & 1 for bits in array("Q", file.read((heap.end - heap.start) // page * 8))]
-        return memory
+        # This call has not returned yet.
+        unfinished = [allocator_call(frame, None)] if frame else []
+        self.calls += unfinished
+        self.told = unfinished and unfinished[0].arguments
+        super().add(*event)
 
 
 def record(name):
@@ -82,6 +80,7 @@ def record(name):
 
 
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
+gdb.execute("set confirm off")  # the process may be there yet after a failure
 gdb.execute("set args > /dev/null")
 NAME = os.path.basename(gdb.current_progspace().filename)
 HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])
@@ -89,7 +88,7 @@ try:
     recorded = record(NAME)
     files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, *recorded)}
     if NAME == "alloc":
-        files[SVG] = picture.draw(recorded[0])
+        files[SVG] = picture.replace(SVG.read_text("utf-8"), recorded[0])
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""A guided tour of a program that moves the program break, in gdb. It stops after each move, refusal and store, and
-when something is printed from the heap. It shows the lines of main that were run, the system call with its result, and
-the memory then.
+"""A guided tour of a program that moves the program break, in gdb. It stops at each move, refusal and store, when
+something is printed from the heap, and when an access ends the program. It shows the lines of main that were run, the
+system call with its result, and the memory at this moment.
 
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """
@@ -13,16 +13,16 @@ import gdb
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from event import size  # beside this file
+from event import about, dump, size  # beside this file
 from process import Process, pid  # beside this file
 
-# A stop fits on a terminal of this many lines, with gdb's prompt.
-HEIGHT = 24
+# A stop fits on a terminal of this many columns and lines, with what the program has printed and gdb's prompt.
+WIDTH, HEIGHT = 80, 24
 
 
-def draw(before, memory, address):
-    """The article's picture, with high addresses on top, in the columns of `layout`; and then the heap, and its bytes
-    from `address` on. It marks what has changed since `before`."""
+def draw(before, memory, fault=None):
+    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
+    `before`, and where an access has failed."""
     heap, old = memory.heap, before.heap
     # What there may be to mark: each has its address now, and its address before, if it had one.
     places = {"end of the page": (heap.end, old.end if old.end > old.start else 0)} if heap.end > heap.start else {}
@@ -31,45 +31,53 @@ def draw(before, memory, address):
     places = {name: place for name, place in places.items() if place[0]}
     edges = {place[0] for place in places.values()}
     edges = sorted(edges.union(*((region.start, region.end) for region in memory.regions)), reverse=True)
-
-    def region_at(address):
-        return next((region for region in memory.regions if region.start <= address < region.end), None)
-
-    # Of the empty ranges, only the one above the heap gets a line with its size.
-    gap = min(edge for edge in edges if edge >= memory.program_break and not region_at(edge))
+    # Of the empty ranges, only the lowest one above the break gets a line with its size.
+    gap = min(edge for edge in edges if edge >= memory.program_break and not memory.region_at(edge))
     for high, low in zip(edges, edges[1:] + [0]):
         here = [name for name, place in places.items() if place[0] == high]
+        # Of several at one address, the last one that has moved has the mark.
         was = next((places[name][1] for name in reversed(here) if places[name][1] != high), high)
-        note = "" if was == high else f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
-        ruler = "".join(f"── {name} " for name in here)
-        yield f"{high:#18x} {ruler:─<45}{note}"
-        region = region_at(low)
-        side, name, permissions = "┆", "the gap" * (low == gap), ""
+        mark = ""
+        if was != high:
+            mark = f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
+        ruler = f"{high:#18x} {''.join(f'── {name} ' for name in here):─<45}"
+        yield ruler + (mark if len(ruler + mark) <= WIDTH else " ◄ moved")
+        region, is_fault = memory.region_at(low), fault is not None and low <= fault < high
+        side, name, permissions = "┆", "the gap" if low == gap else "nothing" * is_fault, ""
         if region:
             side, name, permissions = "│", region.name, region.permissions
         if name == "heap" and not memory.heap_start <= low < memory.program_break:
             name = "not asked for" if low >= memory.program_break else "program"
         if name:
-            yield f"{'':18} {side} {name:22.22}{size(high - low):>14}  {permissions:3} {side}"
-    yield ""
-    if memory.heap_start:
-        if address is not None and (dump := memory.dump(address)):
-            yield dump
-        yield memory.state()
+            length = size(high - low) if region and high - low < 2**40 else about(high - low)
+            yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_fault}"
 
 
-def show(event):
+def show(event, is_past):
     """Returns the lines of a step, as many as there is room for."""
-    picture = [*draw(event.before, event.after, event.address), *textwrap.wrap(event.remark, 80)]
-    call = [event.call()] if event.call() else []
-    # Of the lines of main, the last ones are the most telling.
-    room = HEIGHT - 1 - len([*call, *picture]) - 2
-    if room < len(event.lines):
-        picture.remove("")
-    source = [f"{number}\t{text[:71] + '…' * (len(text) > 71)}" for number, text in event.lines]
-    if len(source) > room + 1:
-        source = ["…", *source[-room:]] if room > 0 else source[-1:]
-    return [*source, *call, "", *picture]
+    fault = event.arguments[1] if event.name == "fault" else None
+    call, (start, data, is_more) = [event.call()] if event.call() else [], event.shown()
+    middle = [*call, "", *draw(event.before, event.after, fault)]
+    below = ["", *[dump(start, data, is_more)] * bool(data)]
+    below += [line for text in (event.after.state(), event.remark) for line in textwrap.wrap(text, WIDTH)]
+    # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
+    name = os.path.basename(PROCESS.file)
+    where = "" if name == "main.rs" else f"{name}:"
+    source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
+    source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
+    # The title and the prompt take a line each, and what gdb says of a signal takes five.
+    printed = event.output.decode(errors="replace").splitlines()
+    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or fault) - sum(1 + len(line) // (WIDTH + 1) for line in printed)
+    # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
+    for lines in middle, below:
+        if len(source + middle + below) > room:
+            lines.remove("")
+    room -= len(middle + below)
+    if len(source) > room:
+        source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
+    # What has been printed may not end with a newline.
+    blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
+    return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
 
 
 def follow():
@@ -120,7 +128,7 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
-            print(f"\nStep {event.number}: {event.title}", *show(event), sep="\n")
+            print(*show(event, bool(process.events)), sep="\n")
         if not event and not pid():
             print(f"\nThe end: {process.outcome}.")
             print("The kernel takes back all of the program's memory. To start again, type: tour")
@@ -134,8 +142,11 @@ def memory(argument):
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
     process = follow()
-    now = process.memory_now(process.now)
-    print(*draw(now, now, now.heap_start), sep="\n")
+    now = process.memory_now()
+    print(*draw(now, now), "", sep="\n")
+    if now.heap_start:
+        line = dump(*now.bytes_from(now.heap_start, now.program_break))
+        print(*[line] * bool(line), now.state(), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
@@ -144,6 +155,8 @@ PROCESS = None
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")
-    print("To draw the memory again, type memory. To go on then, type tour. Help: help tour")
+    print("To draw the memory at any time, type memory. To go on then, type tour. Help: help tour")
+    if (gdb.parameter("width") or WIDTH) < WIDTH:
+        print(f"The pictures need {WIDTH} columns. This terminal has {gdb.parameter('width')}.")
 except Exception as error:
     print(NOT_THIS_ONE.format(error))

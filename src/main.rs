@@ -17,14 +17,14 @@ fn main() -> Result<(), Error> {
     // SAFETY: the break moves up, so this takes no memory away.
     unsafe { move_break(heap_end) }?;
 
-    // The four bytes between the old break and the new one are ours. Store three characters there, and the zero that
-    // ends a string in C. This store causes a page fault: the kernel puts a page into memory.
+    // The four bytes between the old break and the new one are ours. Store three characters there. This store causes a
+    // page fault: the kernel puts a page into memory.
     // SAFETY: the kernel has mapped these bytes, readable and writable, and nothing else refers to them.
-    let heap = unsafe { &mut *(heap_start as *mut [u8; 4]) };
-    *heap = *b"HI\n\0";
+    let heap = unsafe { &mut *(heap_start as *mut [u8; 3]) };
+    *heap = *b"HI\n";
 
     // Print the three characters from there.
-    let printed = stdio::write_all(stdio::STDOUT, &heap[..3]);
+    let printed = stdio::write_all(stdio::STDOUT, heap);
 
     // Free: move the break back down, even if nothing could be printed.
     // SAFETY: `heap` is not used again.

@@ -149,6 +149,11 @@ class Event:
                 if page != old:
                     self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
+        # The calls of the allocator that have returned came before a system call.
+        counts = Counter(call.what() for call in self.calls if call.result is not None)
+        blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
+        if blocks:
+            self.title = ", ".join(blocks + [self.title] * (self.name != "store"))
 
     def shown(self):
         """Returns the bytes that the event is about: where they are, those that fit in a line, and whether more
@@ -231,9 +236,7 @@ class Event:
             remark += ". This is not below the break, but on a mapped page, so nothing stops it"
         if self.is_loop:
             remark += ". These lines were run in a loop, whose stores are one step"
-        counts = Counter(call.what() for call in self.calls if call.result is not None)
-        blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
-        return ", ".join(blocks) or "something is stored on the heap", f"{remark}."
+        return "something is stored on the heap", f"{remark}."
 
     def words_of_loop(self):
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}

@@ -24,12 +24,14 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
     let mut untrue = [vec![], vec![]];
     // The blocks in use, and those that were freed, from their addresses to their sizes, while all calls are listed.
     let (mut used, mut freed, mut are_listed) = (BTreeMap::new(), BTreeMap::new(), true);
+    let mut unfinished: Vec<&str> = vec![]; // the call in progress at the last step
     let section = "(?s)<section (?:id|data-step)=\"((.*?)/.*?)\".*?: (.*?)</h3>.*?<code>(.*?)</code>(.*?)</section>";
     for section in found(section, page) {
         let [step, program, title, code, rest] = section.extract::<5>().1;
         if step.ends_with("/1") {
-            (used, freed, are_listed) = (BTreeMap::new(), BTreeMap::new(), true);
+            (used, freed, unfinished, are_listed) = (BTreeMap::new(), BTreeMap::new(), vec![], true);
         }
+        let goes_on = unfinished.drain(..).all(|call| code.contains(call));
         let (mut counts, mut being_freed, mut named) = (BTreeMap::new(), vec![], vec![]);
         let call = r"\b(de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?( …| <i>)?";
         for call in found(call, code) {
@@ -38,6 +40,7 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
             named.extend([block, result]);
             if is_in_progress {
                 being_freed.extend((name == Some("de")).then_some(block));
+                unfinished.push(&code[call.get(0).unwrap().start()..call.get(6).unwrap().start()]);
                 continue;
             }
             let what = match name {
@@ -62,7 +65,7 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
         are_listed &= more.is_empty();
         let is_call = code.contains("brk(") || code.contains("write(");
         let is_change = !found("[1-9][0-9,]* bytes? changed|into memory", rest).is_empty();
-        let mut are_true = is_call || is_change || !counts.is_empty();
+        let mut are_true = goes_on && (is_call || is_change || !counts.is_empty());
         if let [more] = &more[..] {
             are_true &=
                 said.values().sum::<u64>() == number(more, 1) && counts.keys().all(|what| said.contains_key(what));

@@ -52,7 +52,7 @@ class Memory:
     top: int = 0  # the highest address where the heap has ended so far
     pages: list = ()  # the addresses of the heap's pages that are in memory, from the lowest up
     data: dict = field(default_factory=dict)  # what is on these pages, at most COMPARED bytes
-    free: list = ()  # where each block in a list of free blocks starts and ends, and the next one, or 0
+    free: list = field(default_factory=list)  # of the free list: start, end, and the next one or 0
 
     def __post_init__(self):
         start = self.heap_start

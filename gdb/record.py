@@ -62,10 +62,8 @@ class Recorder(Process):
         super().add(*event)
 
     def memory_now(self):
-        memory, free = super().memory_now(), 0
-        if self.name == "free_list":
-            free = gdb.parse_and_eval("free_list::HEAP")["first"]["value"]["value"]
-        memory.free = []
+        memory = super().memory_now()
+        free = self.name == "free_list" and gdb.parse_and_eval("free_list::HEAP")["first"]["value"]["value"]
         while free:
             memory.free.append((int(free), int(free["end"]), int(free["next"])))
             free = free["next"]

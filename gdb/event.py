@@ -52,6 +52,7 @@ class Memory:
     top: int = 0  # the highest address where the heap has ended so far
     pages: list = ()  # the addresses of the heap's pages that are in memory, from the lowest up
     data: dict = field(default_factory=dict)  # what is on these pages, at most COMPARED bytes
+    free: list = field(default_factory=list)  # of the free list: start, end, and the next one or 0
 
     def __post_init__(self):
         start = self.heap_start
@@ -148,6 +149,11 @@ class Event:
                 if page != old:
                     self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
+        # The calls of the allocator that have returned came before a system call.
+        counts = Counter(call.what() for call in self.calls if call.result is not None)
+        blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
+        if blocks:
+            self.title = ", ".join(blocks + [self.title] * (self.name != "store"))
 
     def shown(self):
         """Returns the bytes that the event is about: where they are, those that fit in a line, and whether more
@@ -230,9 +236,7 @@ class Event:
             remark += ". This is not below the break, but on a mapped page, so nothing stops it"
         if self.is_loop:
             remark += ". These lines were run in a loop, whose stores are one step"
-        counts = Counter(call.what() for call in self.calls if call.result is not None)
-        blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
-        return ", ".join(blocks) or "something is stored on the heap", f"{remark}."
+        return "something is stored on the heap", f"{remark}."
 
     def words_of_loop(self):
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}

@@ -1,107 +1,174 @@
-"""The part of docs/index.html that is about one recorded program: its steps, and the source of main."""
+"""The part of docs/index.html that is about one recorded program: its steps, what it prints, and the source of main."""
 
-import re
 from html import escape
 from itertools import groupby
 
-from event import COMPARED, PAGE, about, dump, size  # beside this file
+from event import PAGE, about, dump, size  # beside this file
 
-# What a byte of the heap can be. The first one of each block in use has a capital letter.
-KINDS = {"u": "in use", "f": "free", "n": "never used", "b": "not asked for"}
+KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
+KINDS_OF_FREE = {"bump": "lost", "free_list": "free"}
+MANY, SMALL = 100, 4096  # of more blocks than this, neighbours of fewer bytes are drawn as one
+LARGE, ZOOM = 65536, 8  # a heap that will have more bytes is drawn so many times as large, as long as there is room
+TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
+LINE = 12  # the height of a line of text
 
 
-def watch(events, fresh):
-    """Returns for each event a letter for each byte of the heap then, and the memory that the event is about. Where
-    the break moves up, the letter is `fresh`."""
-    letters = bytearray()
+def blocks(events, name):
+    """Returns for each event the blocks then, from the bottom up: where each starts and ends, and its kind."""
+    used, freed = {}, {}
     for event in events:
-        blocks = [(address, address + 1) for address in event.changed]
+        being_freed, memory = set(), event.after
         for call in event.calls:
-            # A block that is being freed counts as free.
-            ranges = [(call.arguments["ptr"], call.arguments["size"], b"f")] if "ptr" in call.arguments else []
-            if call.result is None and call.name == "realloc":
-                ranges = []
+            block, size = call.arguments.get("ptr"), call.arguments.get("new_size", call.arguments["size"])
+            if call.result is None:
+                being_freed |= {block} if call.name == "dealloc" else set()
+            elif block in used:
+                freed[block] = used.pop(block)
             if call.result:
-                length = call.arguments.get("new_size", call.arguments["size"])
-                ranges.append((call.result, length, b"U".ljust(length, b"u")))
-            for start, length, letter in ranges:
-                at = start - event.after.heap_start
-                end = min(at + length, len(letters))  # the break may have moved down since
-                letters[at:end] = letter.ljust(end - at, letter[-1:])[: max(end - at, 0)]
-                blocks.append((start, start + length))
-        letters = letters[: event.after.asked_for].ljust(event.after.asked_for, fresh)
-        yield letters, blocks
+                used[call.result], end = size, call.result + size
+                freed = {at: size for at, size in freed.items() if at + size <= call.result or end <= at}
+        found = [(at, at + size, "d" if at in being_freed else "u") for at, size in used.items()]
+        # A free list says itself what is free. Without an allocator, all that the program asks for is in use.
+        free = memory.free if name == "free_list" else [(at, at + size, 0) for at, size in freed.items()]
+        found += [(low, high, "f") for low, high, _ in free]
+        found += [(memory.heap_start, memory.program_break, "u")] * (name == "alloc")
+        # The break may have moved down since.
+        low_ones = [(low, min(high, memory.program_break), kind) for low, high, kind in found]
+        yield sorted(one for one in low_ones if one[0] < one[1])
 
 
-def parts(heap, pages, letters, blocks):
-    """The parts of the heap from the bottom up: where each starts and ends, its kind, whether it is in memory, and
-    whether the step is about it."""
-    shown = letters.ljust(heap.end - heap.start, b"b")
-    if len(shown) > COMPARED:
-        # In a heap that large, neighbours are shown as one, with less than a page between them.
-        shown = re.sub(rb"([Uuf])n{1,4095}(?=[Uf])", lambda gap: gap[1] * len(gap[0]), shown).lower()
-    start = 0
-    for is_there, run in groupby(page in pages for page in range(heap.start, heap.end, PAGE)):
-        end = start + len(list(run)) * PAGE
-        for part in re.finditer(rb"Uu*|u+|f+|n+|b+", shown[start:end]):
-            low, high = (heap.start + start + at for at in part.span())
-            kind = part[0][:1].lower().decode()
-            yield low, high, kind, is_there, any(a < high and low < b for a, b in blocks if kind != "n")
-        start = end
+def parts(blocks, memory):
+    """Returns the parts of the heap from the bottom up: where each starts and ends, its kind, how many blocks it is,
+    and whether they are small."""
+    shown, at = [], memory.heap_start
+    for low, high, kind in [*blocks, (memory.program_break, memory.heap.end, "b")]:
+        is_small = len(blocks) > MANY and high - low < SMALL
+        if is_small and shown and shown[-1][2:5:2] == [kind, True] and low - at < SMALL:
+            shown[-1][1:4:2] = high, shown[-1][3] + 1
+        else:
+            shown += [[at, low, "n", 1, False], [low, high, kind, 1, is_small]]
+        at = high
+    return [part for part in shown if part[0] < part[1]]
 
 
-def row(share, kind, address, words, edge=""):
-    """A part of the memory, with what is written inside and at its upper edge."""
-    kind += " break" * (edge == "program break")
-    address = address and f"<code>{address:#x}</code>"
-    return f'<li class="{kind}" style="flex-grow:{share:g}">{address}<b>{words}</b>{edge and f"<i>{edge}</i>"}'
+def spread(labels):
+    """Moves labels apart that would overlap, and returns each after the place of its last line. They come from the
+    lowest to the highest, each as where it belongs, its lines and its class."""
+    places, y = [], BOTTOM + 2 * LINE
+    for at, lines, _ in labels:
+        y = min(at + 4, y - LINE)
+        places.append(y)
+        y -= LINE * (len(lines) - 1)
+    y = TOP - LINE
+    for n, (_, lines, _) in reversed(list(enumerate(labels))):
+        places[n] = y = max(places[n], y + LINE * len(lines))
+    return zip(places, labels)
 
 
-def rows(event, heap_parts, top, kinds):
-    """The memory after an event, from the highest address down. The heap of this program has up to `top` bytes."""
-    memory, heap = event.after, event.after.heap
-    places = {region.name: region for region in memory.regions}
-    stack, program = places["stack; grows down"], places["program"]
-    yield row(0, "part", stack.end, "stack")
-    gap = round(100 - 100 * (heap.end - heap.start) / top, 1)
-    yield row(gap, "gap", stack.start, f"the gap, {about(stack.start - heap.end)}")
+def text(x, y, words, kind=""):
+    x, kind = x and f' x="{x}"', kind and f' class="{kind}"'
+    return f'<text{x} y="{y:.4g}"{kind}>{words}</text>'
+
+
+def picture(event, name, blocks, top):
+    """Draws the memory after an event, with high addresses on top. The heap of this program has up to `top` bytes."""
+    memory, heap, zoom = event.after, event.after.heap, 1
+    while heap.end > heap.start and top > LARGE and zoom * ZOOM * (heap.end - heap.start) <= top:
+        zoom *= ZOOM
+    # The addresses that the step's calls name.
+    named = {call.arguments.get("ptr") for call in event.calls} | {call.result for call in event.calls}
+    named |= {event.arguments[1]} if event.name == "write" else set()
+
+    def y(address):
+        return BOTTOM - (BOTTOM - TOP) * (address - heap.start) * zoom / top
+
+    def box(kind, low, high, title=""):
+        height = max(y(low) - y(high), 1.5)
+        title = f"><title>{title}</title></rect>" if title else "/>"
+        return f'<rect class="{kind}" y="{y(low) - height:.4g}" height="{height:.3g}"{title}'
+
+    yield '<svg viewBox="-18 0 362 322" role="group" aria-label="The memory">'
+    yield f'<use href="#frame"/><path class="gap" d="M70 20V{y(heap.end):.4g}M142 20V{y(heap.end):.4g}"/>'
+    stack = next(region for region in memory.regions if region.name.startswith("stack"))
+    yield text(150, 32, f"a gap of {about(stack.start - heap.end)}")
+    if zoom > 1:
+        yield text(-16, 16, f"drawn {zoom} times") + text(-16, 28, "as large")
+    at = heap.start
+    in_memory = set(memory.pages)
+    for kind, run in groupby("mem" if page in in_memory else "promised" for page in range(at, heap.end, PAGE)):
+        end = at + len(list(run)) * PAGE
+        yield box(kind, at, end)
+        at = end
+
+    labels, shown = [], parts(blocks, memory)
+    free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
+    for low, high, kind, count, _ in shown:
+        height = y(low) - y(high)
+        is_marked = kind != "n" and any(low <= address < high for address in named if address)
+        what = KINDS_OF_FREE.get(name, "freed") if kind == "f" else KINDS[kind]
+        words = f"{low:#x}: {f'{count:,} blocks' if count > 1 else size(high - low)}"
+        if is_marked or low in free or height >= LINE or len(shown) < 4:
+            yield box(kind + " marked" * is_marked, low, high)
+            lines = [f"{words} {what}"] if len(words + what) < 29 else [words, what]
+            lines += [free[low]] if low in free else []
+            labels.append((y(low) - min(height / 2, 30), lines, "marked" * is_marked))
+        elif kind != "n" or height > 1:
+            yield box(kind, low, high, f"{words} {what}")
+
+    # The program has the address of the first free block, and each of these that of the next.
+    links = [(BOTTOM + 8, low) for low, *_ in memory.free[:1]]
+    links += [(y(low) - 3, next) for low, _, next in memory.free if next]
+    for at, to in links:
+        yield f'<path class="link" d="M142 {at:.4g}C162 {at:.4g} 162 {y(to) - 3:.4g} 144 {y(to) - 1:.4g}"/>'
+
     edges = {heap.start: "heap start", heap.end: "end of the page", memory.program_break: "program break"}
-    for low, high, kind, is_there, is_marked in reversed(heap_parts):
-        share = round(100 * (high - low) / top, 1)
-        # The smallest parts have no room for words.
-        is_named = is_marked or share >= 6 or high in edges
-        words = f"{size(high - low)} {kinds[kind]}" if is_named else ""
-        kind += " promised" * (not is_there) + " marked" * is_marked + " named" * is_named
-        yield row(share, kind, high if is_named else "", words, edges.get(high, ""))
-    yield row(0, "part", heap.start, "program", edges[heap.start])
-    yield f'<li class="bottom"><code>{program.start:#x}</code>'
+    edges = [(y(address) + 5, [edge, f"{address:#x}"], "") for address, edge in sorted(edges.items())]
+    leads = f'<path class="break" d="M66 {y(memory.program_break):.4g}H146"/><path class="lead" d="'
+    for x, lead, labels in [(164, "M142 {:.4g}L162 {:.4g}", labels), (62, "M70 {:.4g}L64 {:.4g}", edges)]:
+        yield f'<g transform="translate({x})">'
+        for place, (at, lines, kind) in spread(labels):
+            first = place - LINE * (len(lines) - 1)
+            leads += lead.format(at, first - 4)
+            yield text("", first, lines[0], kind)
+            for n, line in enumerate(lines[1:], 1):
+                yield text("", first + n * LINE, line)
+        yield "</g>"
+    yield f'{leads}"/></svg>'
 
 
-def section(event, step, heap_parts, top, kinds):
+def section(event, name, blocks, top, steps):
     """A step: what happens, in words, and the memory after that."""
-    calls = [str(call) for call in event.calls[:8]]
-    calls += [f"… {len(event.calls):,} calls in all"] * (len(event.calls) > 8)
-    calls = "<br>".join(call for call in [*calls, event.call()] if call)
+    calls = [str(call) for call in event.calls if call.result is not None]
+    if len(calls) > 12:
+        calls[12:] = [f"… {len(calls):,} calls have returned"]
+    calls += [f"{call}".removesuffix(" …") + " <i>in progress</i>" for call in event.calls if call.result is None]
+    calls += [event.call()] if event.call() else []
     lines = " ".join(str(line) for line, _ in event.lines)
-    yield f'<section data-step="{step}" data-lines="{lines}"{" hidden" * (step != "alloc/1")}>'
-    yield f'<div class="words"><h3>Step {event.number}: {event.title}</h3><p><code>{calls}</code>'
-    yield f"<p>{event.remark}<p>{event.after.state()}<p><code>{escape(dump(*event.shown()).strip())}</code></div>"
-    yield '<ul aria-label="The memory after this step, from the highest address down">'
-    yield from rows(event, heap_parts, top, kinds)
-    yield "</ul></section>"
+    in_memory = len(event.after.pages) * PAGE
+    in_use = sum(high - low for low, high, kind in blocks if kind == "u")
+    yield f'<section id="{name}/{event.number}" data-lines="{lines}"><div class="words">'
+    yield f"<h3>Step {event.number} of {steps}: {event.title}</h3>"
+    yield f'<p class="calls"><code>{"<br>".join(calls)}</code><p class="remark">{event.remark}'
+    if name == "alloc" and event.name != "brk":
+        yield f"<br><code>{escape(dump(*event.shown()).strip())}</code>"
+    yield f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>'
+    yield f'<b class="mem">in memory {in_memory:,}</b> <b class="u">in use {size(in_use)}</b></div>'
+    yield from picture(event, name, blocks, top)
+    yield "</section>"
 
 
-def replace(html, name, events, file, source):
-    """Returns the page with another part about this program."""
-    top = max(event.after.heap.end - event.after.heap.start for event in events)
-    kinds = KINDS | ({"f": "freed, but lost"} if name == "bump" else {})
+def replace(html, name, events, file, source, output):
+    """Returns the page with another part about this program, which has printed `output` after all events."""
+    top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
     lines = []
-    # Without an allocator, all that the program asks for is in use.
-    for event, watched in zip(events, watch(events, b"u" if name == "alloc" else b"n")):
-        heap_parts = list(parts(event.after.heap, set(event.after.pages), *watched))
-        lines += section(event, f"{name}/{event.number}", heap_parts, top, kinds)
-    lines.append(f'<div><p><code>main</code> in {file}<pre tabindex="0">')
-    lines += [f'<span data-line="{number}">{escape(text)}</span>' for number, text in source]
+    for event, now in zip(events, blocks(events, name)):
+        lines += section(event, name, now, top, len(events))
+    lines.append(f'<div class="source"><p><code>main</code> in {file}<pre tabindex="0">')
+    lines += [f'<span data-line="{number}">{escape(line)}</span>' for number, line in source]
+    lines.append('</pre></div><div class="output"><p>What it has printed, and after which step<pre tabindex="0">')
+    printed = [(event.number - (event.name != "write"), event.output) for event in events] + [(len(events), output)]
+    for number, text in printed:
+        lines += [f'<span data-step="{number}">{escape(line)}</span>' for line in text.decode().splitlines()]
     before, after = html.split(f"<!-- {name} -->\n")
     lines = [f"{before}<!-- {name} -->", *lines, f"</pre></div>\n{after[after.index('</article>'):]}"]
     return "\n".join(lines)

@@ -30,11 +30,12 @@ def allocator_call(frame, result):
 
 
 class Recorder(Process):
-    """A process of which more is seen: what it asks of its allocator, and which pages of its heap are in memory."""
+    """A process of which more is seen: what it asks of its allocator, and what a free list keeps in its free blocks."""
 
     def __init__(self, name):
         super().__init__()
-        self.joins_loops, self.told = name == "alloc", []
+        self.name, self.joins_loops = name, name == "alloc"
+        self.told, self.late = [], []
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
@@ -47,9 +48,8 @@ class Recorder(Process):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
         call = allocator_call(frame, result)
-        # A block that a step has told of while it was being freed is no news.
-        if result or call.arguments != self.told:
-            self.calls.append(call)
+        # That a block has been freed is no event if the last one has told of this call. The next event tells it.
+        (self.calls if result or call.arguments != self.told else self.late).append(call)
 
     def add(self, *event):
         frame = gdb.newest_frame()
@@ -57,13 +57,22 @@ class Recorder(Process):
             frame = frame.older()
         # This call has not returned yet.
         unfinished = [allocator_call(frame, None)] if frame else []
-        self.calls += unfinished
-        self.told = unfinished and unfinished[0].arguments
+        self.calls = self.late + self.calls + unfinished
+        self.told, self.late = unfinished and unfinished[0].arguments, []
         super().add(*event)
+
+    def memory_now(self):
+        memory = super().memory_now()
+        free = self.name == "free_list" and gdb.parse_and_eval("free_list::HEAP")["first"]["value"]["value"]
+        while free:
+            memory.free.append((int(free), int(free["end"]), int(free["next"])))
+            free = free["next"]
+        return memory
 
 
 def record(name):
-    """Runs the program. Returns what happened, the file that main is in, and its lines there with their numbers."""
+    """Runs the program. Returns what happened, the file that main is in, its lines there with their numbers, and what
+    was printed after all that."""
     # Where there are huge pages, what comes into memory would depend on the machine.
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     process, events = Recorder(name), []
@@ -76,7 +85,7 @@ def record(name):
     main = gdb.decode_line("main")[1][0]
     numbers = range(main.line, max(process.line_breakpoints) + 1)
     source = [(number, linecache.getline(process.file, number).rstrip()) for number in numbers]
-    return events, main.symtab.filename, source
+    return events, main.symtab.filename, source, process.output
 
 
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale

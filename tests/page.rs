@@ -1,58 +1,201 @@
-//! docs/index.html, the recorded page: a browser shows each step. (tests/docs.rs compares it with a recording.)
+//! docs/index.html, the recorded page: its words and boxes are what its calls say, and a browser shows each step.
+//! (tests/docs.rs compares it with a recording.)
 #![cfg(debug_assertions)] // once is enough
 
 use common::*;
-use regex_lite::Regex;
+use regex_lite::{Captures, Regex};
+use std::collections::BTreeMap;
 use std::fs;
 
 const COMMITTED: &str = include_str!("../docs/index.html");
 
-/// A reader, who goes through the page by the arrow key, and then tries the other controls. The page then shows what
-/// this has seen: of each step its name and its text, and `!` where something is wrong.
+fn found<'a>(pattern: &str, text: &'a str) -> Vec<Captures<'a>> {
+    Regex::new(pattern).unwrap().captures_iter(text).collect()
+}
+
+/// The number in a group, or 0 if that has not matched.
+fn number(found: &Captures, group: usize) -> u64 {
+    let text = found.get(group).map_or("0", |found| found.as_str()).replace(',', "");
+    text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), hex)
+}
+
+/// The steps of a page whose words, and those whose boxes, are not what the calls up to then say.
+fn untrue(page: &str) -> [Vec<&str>; 2] {
+    let mut untrue = [vec![], vec![]];
+    // The blocks in use, and those that were freed, from their addresses to their sizes, while all calls are listed.
+    let (mut used, mut freed, mut are_listed) = (BTreeMap::new(), BTreeMap::new(), true);
+    let mut unfinished: Vec<&str> = vec![]; // the call in progress at the last step
+    let section = "(?s)<section (?:id|data-step)=\"((.*?)/.*?)\".*?: (.*?)</h3>.*?<code>(.*?)</code>(.*?)</section>";
+    for section in found(section, page) {
+        let [step, program, title, code, rest] = section.extract::<5>().1;
+        if step.ends_with("/1") {
+            (used, freed, unfinished, are_listed) = (BTreeMap::new(), BTreeMap::new(), vec![], true);
+        }
+        let goes_on = unfinished.drain(..).all(|call| code.contains(call));
+        let (mut counts, mut being_freed, mut named) = (BTreeMap::new(), vec![], vec![]);
+        let call = r"\b(de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?( …| <i>)?";
+        for call in found(call, code) {
+            let [block, size, new_size, result] = [2, 3, 4, 5].map(|group| number(&call, group));
+            let (name, is_in_progress) = (call.get(1).map(|name| name.as_str()), call.get(6).is_some());
+            named.extend([block, result]);
+            if is_in_progress {
+                being_freed.extend((name == Some("de")).then_some(block));
+                unfinished.push(&code[call.get(0).unwrap().start()..call.get(6).unwrap().start()]);
+                continue;
+            }
+            let what = match name {
+                None => "handed out",
+                Some("de") => "freed",
+                _ if result != block => "moved",
+                _ if new_size > size => "grown",
+                _ => "shrunk",
+            };
+            *counts.entry(what).or_insert(0) += 1;
+            freed.extend(used.remove_entry(&block));
+            if result > 0 {
+                freed.remove(&result);
+                used.insert(result, if name.is_some() { new_size } else { size });
+            }
+        }
+
+        // The title counts the calls that have returned, and no others. And something has happened.
+        let said = found("(?:a|([0-9,]+)) blocks? (?:is|are) (handed out|moved|grown|shrunk|freed)", title);
+        let said = said.iter().map(|said| (said.get(2).unwrap().as_str(), number(said, 1).max(1)));
+        let (said, more): (BTreeMap<_, _>, _) = (said.collect(), found("… ([0-9,]+) calls have returned", code));
+        are_listed &= more.is_empty();
+        let is_call = code.contains("brk(") || code.contains("write(");
+        let is_change = !found("[1-9][0-9,]* bytes? changed|into memory", rest).is_empty();
+        let mut are_true = goes_on && (is_call || is_change || !counts.is_empty());
+        if let [more] = &more[..] {
+            are_true &=
+                said.values().sum::<u64>() == number(more, 1) && counts.keys().all(|what| said.contains_key(what));
+        } else {
+            are_true &= said == counts;
+        }
+        untrue[0].extend((!are_true).then_some(step));
+
+        // Each box is a block, and each block is a box. What is said of a box may be in two lines.
+        let rest = Regex::new("</text>\\s*<text[^>]*?( class=\"marked\")?>").unwrap().replace_all(rest, "$1> ");
+        let words = "(class=\"marked\")?> ?(0x\\w+): ([0-9,]+) bytes?>? (in use|being freed|free|freed|lost)\\b\
+                     (?:> end (0x\\w+), (?:next (0x\\w+)|no next))?";
+        let boxes = found(words, &rest);
+        let of = |kinds: &[&str]| -> BTreeMap<_, _> {
+            let boxes = boxes.iter().filter(|one| kinds.contains(&&one[4]));
+            boxes.map(|one| (number(one, 2), number(one, 3))).collect()
+        };
+        let in_use = found("in use ([0-9,]+) byte", &rest);
+        let is_checked = are_listed && program != "alloc";
+        are_true = true;
+        if is_checked {
+            let program_break = found("program break> (0x\\w+)", &rest).first().map_or(0, |found| number(found, 1));
+            let expected = used.clone().into_iter().filter(|(block, _)| *block < program_break);
+            are_true &= of(&["in use", "being freed"]) == expected.collect();
+            are_true &= program != "bump" || of(&["lost"]) == freed;
+            are_true &= in_use.iter().any(|found| number(found, 1) == of(&["in use"]).values().sum());
+        }
+        let free = of(&["free"]);
+        for one in &boxes {
+            let [block, size, end, next] = [2, 3, 5, 6].map(|group| number(one, group));
+            are_true &= being_freed.contains(&block) == (&one[4] == "being freed");
+            // The step's calls name the blocks that are marked, and no others.
+            let is_named = named.iter().any(|address| (block..block + size).contains(address));
+            are_true &= !is_checked || is_named == one.get(1).is_some();
+            // A free block has its end, and the next one.
+            let following = free.range(block + 1..).next().map_or(0, |following| *following.0);
+            are_true &= &one[4] != "free" || (end, next) == (block + size, following);
+        }
+        // A free list and the blocks in use are all memory up to the last of these.
+        let all = of(&["free", "in use"]);
+        let ends = all.iter().map(|(block, size)| block + size.next_multiple_of(16));
+        are_true &= program != "free_list" || ends.zip(all.keys().skip(1)).all(|(end, next)| end == *next);
+        untrue[1].extend((!are_true).then_some(step));
+    }
+    untrue
+}
+
+#[test]
+fn its_words_and_boxes_are_what_the_calls_say() {
+    assert_eq!(untrue(COMMITTED), [[""; 0]; 2]);
+    assert!(COMMITTED.contains("<span data-step=\"4\">HI</span>"));
+}
+
+/// A reader, who goes through the page by the arrow key, and then tries the other controls. It tells the page around it
+/// what it has seen: the name of each step, after `!` where something is wrong.
 const READER: &str = r##"<script>
 onload = async () => {
-  const seen = [], plain = text => text.replace(/\s+/g, ""), [back, forth] = all("button");
-  const look = async time => {
+  const fills = ["u", "mem", "f"].map(kind => getComputedStyle(all(`rect.${kind}`)[0]).fill);
+  const colors = new Set([...fills, getComputedStyle(document.body).backgroundColor]);
+  const sign = getComputedStyle(all(".key .u")[0], "::before").backgroundColor;
+  const light = color => [1, 3, 5].reduce((sum, at, n) =>
+    sum + [0.21, 0.72, 0.07][n] * (parseInt(color.slice(at, at + 2), 16) / 255) ** 2.2, 0.05);
+  const scheme = name => [...all("style")[0].textContent.matchAll(`--${name}: (#\\w+)`)].map(found => light(found[1]));
+  const [ground, mem, used] = ["ground", "mem", "use"].map(scheme);
+  const ratios = [0, 1].flatMap(n => [ground[n] / mem[n], mem[n] / used[n], used[n] / ground[n]]);
+  const isSeen = colors.size === 4 && !/, 0\)$/.test(sign) && ratios.every(ratio => Math.max(ratio, 1 / ratio) >= 1.5);
+  const seen = [isSeen], tops = {}, press = key => dispatchEvent(new KeyboardEvent("keydown", { key }));
+  const breakOf = section => section.textContent.match(/program break\s+(0x\w+)/)[1];
+  const look = async (time = 20) => {
     await new Promise(done => setTimeout(done, time));
     const visible = what => all(what).filter(one => one.checkVisibility());
-    const [section, ...others] = visible("section"), lines = visible(".run");
-    const isRight = !others.length && plain(section.innerText) === plain(section.textContent)
-      && plain(section.innerText).startsWith(plain(all("[aria-live]")[0].textContent))
-      && lines.map(line => line.dataset.line).join(" ") === section.dataset.lines
-      && document.documentElement.scrollWidth <= innerWidth && !performance.getEntriesByType("resource").length;
-    seen.push(`${isRight ? "" : "!"}${section.dataset.step}`);
+    const [words, ...others] = visible(".words"), section = words.parentElement, [program, n] = section.id.split("/");
+    const { top, bottom } = section.lastElementChild.getBoundingClientRect();
+    tops[program] ??= top;
+    const isRight = !others.length && top === tops[program] && bottom <= innerHeight && scrollY === 0
+      && words.scrollHeight <= words.clientHeight && document.documentElement.scrollWidth <= innerWidth
+      && visible(".output .run").every(({ textContent }) =>
+        !textContent.includes(" 0x") || textContent.includes(breakOf(section)))
+      && visible(".source .run").map(line => line.dataset.line).join(" ") === section.dataset.lines
+      && all(`#${program} .output span`).every(line => line.checkVisibility() === +line.dataset.step <= n)
+      && all("[aria-live]")[0].textContent === words.innerText && visible(".now")[0].getAttribute("x") === `${n - 1}`
+      && back.disabled === (section.id === "alloc/1") && next.disabled === (section === all("section").at(-1))
+      && !performance.getEntriesByType("resource").length;
+    seen.push(`${isRight ? "" : "!"}${section.id}`);
   };
-  const press = key => dispatchEvent(new KeyboardEvent("keydown", { key }));
-  for (const step of steps) await look(20), press("ArrowRight");
-  await look(20), press("ArrowLeft");
-  await look(20), back.click();
-  await look(20), forth.click();
-  await look(9000), all("a")[1].click();
-  await look(20), bar.value = 3, bar.dispatchEvent(new Event("input"));
-  await look(20), location.hash = "#free_list/5";
-  await look(20), play.click();
-  await look(3000), play.click();
-  document.body.innerHTML = `<pre>${seen.join(" ")}</pre>`;
+  for (const step of steps) await look(), press("ArrowRight");
+  await look(), press("ArrowLeft");
+  await look(), back.click();
+  await look(), next.click();
+  await look(), history.length > 9 && history.back();
+  await look(200), location.hash = "#malloc/99";
+  await look(), location.hash = "#nothing";
+  await look(), all("nav a")[1].click();
+  await look(), bar.value = 3, bar.dispatchEvent(new Event("input"));
+  await look(), all(".chart a")[19].dispatchEvent(new MouseEvent("click", { bubbles: true }));
+  await look(), play.click();
+  await look(9000), parent.postMessage(`${seen.join(" ")} ${play.checked}`, "*");
 };
 </script>"##;
 
 #[test]
-fn a_browser_shows_each_step_and_loads_nothing() {
+fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
     needs!(Browser);
     let directory = tempfile::tempdir().unwrap();
-    let page = directory.path().join("index.html");
-    fs::write(&page, COMMITTED.to_string() + READER).unwrap();
-    let mut browser = limited("chromium");
-    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]);
-    browser.args(["--disable-component-update", "--no-first-run", "--enable-logging=stderr", "--window-size=360,900"]);
-    browser.args(["--dump-dom", "--virtual-time-budget=60000"]).arg(&page).env("HOME", directory.path());
-    let output = browser.output().unwrap();
-    let [shown, log] = [&output.stdout, &output.stderr].map(|text| str::from_utf8(text).unwrap());
-    assert!(!log.contains("CONSOLE"), "{log}");
-
-    let steps = Regex::new(r#"data-step="(.*?)""#).unwrap();
-    let mut steps: Vec<_> = steps.captures_iter(COMMITTED).map(|found| found.extract::<1>().1[0]).collect();
+    let write = |name, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    write("index.html", &(COMMITTED.to_string() + READER));
+    let script = Regex::new("(?s)<script>.*?</script>").unwrap().replace_all(COMMITTED, "");
+    let count = r##"<script>parent.postMessage([...document.querySelectorAll("section > svg")].filter(one =>
+        one.checkVisibility()).length, "*")</script>"##;
+    write("plain.html", &(script.into_owned() + count));
+    let steps = found("<section id=\"(.*?)\"", COMMITTED);
+    let mut steps: Vec<_> = steps.iter().map(|found| &found[1]).collect();
+    let count = steps.len();
     let [.., third, before, last] = steps[..] else { panic!("{steps:?}") };
-    steps.extend([last, before, third, before, "bump/1", "bump/3", "free_list/5", "free_list/6"]);
-    assert!(shown.contains(&format!("<pre>{}</pre>", steps.join(" "))), "{shown}");
+    steps.extend([last, before, third, before, third, "malloc/1", "alloc/1", "bump/1", "bump/3", "bump/20", "bump/21"]);
+    // The colours are different, with any contrast, and in the end the page plays no longer.
+    let seen = format!("[true {} false]", steps.join(" "));
+
+    let options = "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update \
+                   --disable-sync --no-first-run --enable-logging=stderr --hide-scrollbars --dump-dom \
+                   --virtual-time-budget=60000";
+    for (size, contrast) in [("width=360 height=740", None), ("width=1200 height=800", Some("--force-high-contrast"))] {
+        let frames = format!("<iframe src=index.html {size}></iframe><iframe src=plain.html></iframe>");
+        let script = "<script>onmessage = event => document.body.append(`[${event.data}]`)</script>";
+        write("host.html", &format!("<!DOCTYPE html><body>{script}{frames}"));
+        let mut browser = limited("chromium");
+        browser.args(options.split(' ')).args(contrast);
+        let output = browser.arg(directory.path().join("host.html")).env("HOME", directory.path()).output().unwrap();
+        let [shown, log] = [&output.stdout, &output.stderr].map(|text| str::from_utf8(text).unwrap());
+        assert!(!log.contains("CONSOLE"), "{log}");
+        assert!(shown.contains(&seen) && shown.contains(&format!("[{count}]")), "{size}: {shown}");
+    }
 }

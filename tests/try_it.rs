@@ -92,8 +92,10 @@ fn shows_what_the_tables_say() {
         let rows = page.split_once("| the change |").unwrap().1.lines().skip(2);
         for row in rows.take_while(|line| line.starts_with('|')) {
             let row: Vec<_> = row.trim_matches(['|', ' ']).split(" | ").collect();
-            // Some rows are about two changes.
-            changes.extend(row[0].split(" · ").zip(row[1].split(" · ")).map(|(change, seen)| (change, seen, row[2])));
+            // Some rows are about two changes. A dot can also be among the bytes that are seen.
+            let separator = if row[0].contains("` · `") { " · " } else { "\n" };
+            let pairs = row[0].split(separator).zip(row[1].split(separator));
+            changes.extend(pairs.map(|(change, seen)| (change, seen, row[2])));
         }
     }
     assert!(changes.len() > 50, "{changes:?}");

@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import linecache
 import os
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def allocator_call(frame, result):
 
 
 class Recorder(Process):
-    """A process of which more is seen: what it asks of its allocator, and which pages of its heap are in memory."""
+    """A process whose calls of its allocator are seen, too."""
 
     def __init__(self, name):
         super().__init__()
@@ -75,8 +74,7 @@ def record(name):
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
     main = gdb.decode_line("main")[1][0]
     numbers = range(main.line, max(process.line_breakpoints) + 1)
-    source = [(number, linecache.getline(process.file, number).rstrip()) for number in numbers]
-    return events, main.symtab.filename, source
+    return events, main.symtab.filename, [(number, process.source(number)) for number in numbers]
 
 
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale

@@ -45,6 +45,10 @@ fn tour(program: &Path) -> String {
     for stop in output.split("\nStep ").skip(1) {
         assert_fits(stop.split("\nProgram ").next().unwrap().split("\n[Inferior").next().unwrap());
     }
+    // What gdb says of a signal is on the same screen.
+    let signal = output.split_once("\nProgram received").map_or("", |(_, text)| text);
+    let signal: Vec<_> = signal.split("\nProgram terminated").next().unwrap().split("\nStep ").take(2).collect();
+    assert!(signal.iter().map(|text| text.trim_end().lines().count()).sum::<usize>() <= 22, "{signal:?}");
     assert!(output.contains("\nThe end: ") && !output.contains("Traceback"), "{output}");
     // The words can be in two lines.
     output.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -148,6 +148,8 @@ class Event:
                 old = self.before.data.get(address, page if address in known else bytes(len(page)))
                 if page != old:
                     self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
+        is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT
+        self.failed_at = self.arguments[1] if is_bad else None  # the address of an access that has failed
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
         # The calls of the allocator that have returned came before a system call.
         counts = Counter(call.what() for call in self.calls if call.result is not None)
@@ -248,7 +250,7 @@ class Event:
         return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
 
     def words_of_fault(self):
-        signal, address = self.arguments
+        name, address = Signals(self.arguments[0]).name, self.arguments[1]
         if address is None:
-            return f"{Signals(signal).name} ends the program", "The processor doesn't tell the address of the access."
-        return f"the access to {address:#x} ends the program", f"{Signals(signal).name}. {self.after.whose(address)}"
+            return f"{name} ends the program", "The processor doesn't tell the address of the access."
+        return f"the access to {address:#x} ends the program", f"The kernel sends {name}. {self.after.whose(address)}"

@@ -50,7 +50,7 @@ def draw_step(event, events, top):
     for y, words, kind in labels:
         below = min(y + 6, below - 19)
         yield text(350, below, words, kind)
-    if event.name == "fault" and (address := event.arguments[1]) is not None:
+    if (address := event.failed_at) is not None:
         y = 140 if heap.end <= address < memory.regions[0].start else 290 if address >= heap.start else 357
         yield text(256, y, f"✕ {address:#x}", "code middle strong")
     start, data, is_more = event.shown()

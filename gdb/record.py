@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import linecache
 import os
 import sys
 from pathlib import Path
@@ -84,7 +83,7 @@ def record(name):
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
     main = gdb.decode_line("main")[1][0]
     numbers = range(main.line, max(process.line_breakpoints) + 1)
-    source = [(number, linecache.getline(process.file, number).rstrip()) for number in numbers]
+    source = [(number, process.source(number)) for number in numbers]
     return events, main.symtab.filename, source, process.output
 
 

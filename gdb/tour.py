@@ -20,7 +20,7 @@ from process import Process, pid  # beside this file
 WIDTH, HEIGHT = 80, 24
 
 
-def draw(before, memory, fault=None):
+def draw(before, memory, failed_at=None):
     """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
     `before`, and where an access has failed."""
     heap, old = memory.heap, before.heap
@@ -42,22 +42,21 @@ def draw(before, memory, fault=None):
             mark = f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
         ruler = f"{high:#18x} {''.join(f'── {name} ' for name in here):─<45}"
         yield ruler + (mark if len(ruler + mark) <= WIDTH else " ◄ moved")
-        region, is_fault = memory.region_at(low), fault is not None and low <= fault < high
-        side, name, permissions = "┆", "the gap" if low == gap else "nothing" * is_fault, ""
+        region, is_here = memory.region_at(low), failed_at is not None and low <= failed_at < high
+        side, name, permissions = "┆", "the gap" if low == gap else "nothing" * is_here, ""
         if region:
             side, name, permissions = "│", region.name, region.permissions
         if name == "heap" and not memory.heap_start <= low < memory.program_break:
             name = "not asked for" if low >= memory.program_break else "program"
         if name:
             length = size(high - low) if region and high - low < 2**40 else about(high - low)
-            yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_fault}"
+            yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_here}"
 
 
 def show(event, is_past):
     """Returns the lines of a step, as many as there is room for."""
-    fault = event.arguments[1] if event.name == "fault" else None
     call, (start, data, is_more) = [event.call()] if event.call() else [], event.shown()
-    middle = [*call, "", *draw(event.before, event.after, fault)]
+    middle = [*call, "", *draw(event.before, event.after, event.failed_at)]
     below = ["", *[dump(start, data, is_more)] * bool(data)]
     below += [line for text in (event.after.state(), event.remark) for line in textwrap.wrap(text, WIDTH)]
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
@@ -67,7 +66,8 @@ def show(event, is_past):
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
     printed = event.output.decode(errors="replace").splitlines()
-    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or fault) - sum(1 + len(line) // (WIDTH + 1) for line in printed)
+    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or event.name == "fault")
+    room -= sum(1 + len(line) // (WIDTH + 1) for line in printed)
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:
         if len(source + middle + below) > room:

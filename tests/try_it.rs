@@ -45,6 +45,10 @@ fn tour(program: &Path) -> String {
     for stop in output.split("\nStep ").skip(1) {
         assert_fits(stop.split("\nProgram ").next().unwrap().split("\n[Inferior").next().unwrap());
     }
+    // What gdb says of a signal is on the same screen.
+    let signal = output.split_once("\nProgram received").map_or("", |(_, text)| text);
+    let signal: Vec<_> = signal.split("\nProgram terminated").next().unwrap().split("\nStep ").take(2).collect();
+    assert!(signal.iter().map(|text| text.trim_end().lines().count()).sum::<usize>() <= 22, "{signal:?}");
     assert!(output.contains("\nThe end: ") && !output.contains("Traceback"), "{output}");
     // The words can be in two lines.
     output.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -92,8 +96,10 @@ fn shows_what_the_tables_say() {
         let rows = page.split_once("| the change |").unwrap().1.lines().skip(2);
         for row in rows.take_while(|line| line.starts_with('|')) {
             let row: Vec<_> = row.trim_matches(['|', ' ']).split(" | ").collect();
-            // Some rows are about two changes.
-            changes.extend(row[0].split(" · ").zip(row[1].split(" · ")).map(|(change, seen)| (change, seen, row[2])));
+            // Some rows are about two changes. A dot can also be among the bytes that are seen.
+            let separator = if row[0].contains("` · `") { " · " } else { "\n" };
+            let pairs = row[0].split(separator).zip(row[1].split(separator));
+            changes.extend(pairs.map(|(change, seen)| (change, seen, row[2])));
         }
     }
     assert!(changes.len() > 50, "{changes:?}");

@@ -165,12 +165,12 @@ fn the_picture_holds_any_program() {
     assert!(steps.is_match(&output), "{output}");
 }
 
-/// The sentence about C after the table.
+/// What malloc/README.md says of glibc.
 #[test]
 fn malloc_of_glibc_moves_the_break_once() {
     needs!(Ptrace);
     if page_size() != 4096 || !works(&["getconf", "GNU_LIBC_VERSION"]) {
-        return say("the README's sentence is about glibc, on pages of 4,096 bytes");
+        return say("malloc/README.md is about glibc, on pages of 4,096 bytes");
     }
     let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/c");
     assert!(works(&["cc", "-o", program, &format!("{}/benches/alloc.c", root().display())]));

@@ -1,7 +1,7 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by those. Arguments of make override these lines: make bench CARGO_PROFILE_RELEASE_LTO=off.
+# Plain cargo goes by that configuration. Arguments of make override these lines: make bench CARGO_PROFILE_RELEASE_LTO=off.
 export CARGO_PROFILE_DEV_DEBUG = true
 export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
 export CARGO_PROFILE_DEV_LTO = false
@@ -19,7 +19,7 @@ export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
 # Cargo would look for this make's job server, which is only for other makes.
 unexport MAKEFLAGS MFLAGS
-# It is built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
+# Programs are built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
 # environment, or of the name PROGRAM, may be meant for another program.)
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 target := $(if $(filter command,$(origin TARGET)),$(TARGET),$(host))
@@ -53,12 +53,12 @@ tools:
 	@command -v cargo >/dev/null || { echo "make: cargo not found: install Rust, https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "make: cc not found: install a C compiler, which drives the linker" >&2; exit 1; }
 ifdef cross
-	@ls "$$(rustc --print target-libdir --target $(target))" >/dev/null 2>&1 || \
+	@ls "$$(rustc --print target-libdir --target $(target) 2>/dev/null)" >/dev/null 2>&1 || \
 	    { echo "make: Rust's core for $(target) not found: rustup target add $(target)" >&2; exit 1; }
 	@sh tests/install-tools "$(MAKECMDGOALS) TARGET=$(target)" qemu-$(arch):qemu-user clang:clang ld.lld:lld
 endif
 
-# A file that a debugger has open can only be replaced.
+# cp can't write to a program that a debugger runs, so the old one is removed.
 alloc: tools ## build ./alloc, with debug information (as make alone)
 	cargo build $(for-target) --bin alloc
 	@rm -f alloc
@@ -85,10 +85,10 @@ ifdef program
 endif
 	$(gdb) -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
 
-layout: tools ## let a process draw its own virtual memory
+layout: tools ## let a process draw its own virtual memory (or TARGET=...)
 	cargo run $(for-target) --bin layout
 
-malloc: tools ## see Box, Vec and BTreeMap move the program break
+malloc: tools ## see Box, Vec and BTreeMap move the program break (or TARGET=...)
 	cargo run $(for-target) --bin alloc
 	cargo run $(for-target) -p program-break-malloc --bin bump
 	cargo run $(for-target) -p program-break-malloc --bin free_list
@@ -116,7 +116,7 @@ docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
-test: alloc ## test it in both profiles
+test: alloc ## test it (ALL_TESTS=1, ALL_TARGETS=1: what is left out fails)
 	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
 ifdef ALL_TARGETS
 	@sh tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld

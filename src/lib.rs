@@ -5,23 +5,24 @@
 //!
 //! 1. `arch` has all the assembly: the start of the program, and the raw system calls, which check nothing.
 //! 2. [`current_break`], [`move_break`] and [`stdio`]: the checked calls. A call that can fail returns a [`Result`].
-//! 3. [`entry!`]: the start of the program, and its end, when it reports the [`Error`] that `main` has returned.
+//! 3. [`entry!`]: from the start of the program to its end. It calls `main`, and reports its [`Error`].
 //!
 //! # A program of your own
 //!
 //! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
 //! `cp -r own-program hello` copies it, and there `cargo run` builds and runs it. Anywhere else, its `Cargo.toml` has to
-//! say where this package is. These are its files:
+//! say where this package and its `malloc/` are. These are its files:
 //!
 //! - `Cargo.toml` names this library, and for the heap the package `program-break-malloc`.
-//! - `build.rs` passes the arguments on that this library has for the linker.
-//! - `src/main.rs` has a `main` that returns a [`Result`], and [`entry!`], which makes it the main function.
+//! - `build.rs` passes on this library's arguments for the linker.
+//! - `src/main.rs` has a `main` that returns a [`Result`], and `entry!(main)`, which starts the program there.
 //!
 //! A debug build can be stepped through in gdb. For a musl target, such as Alpine's, a program also needs this package's
 //! `.cargo/config.toml` in its own directory, or in one above. Without it, there is a `multiple definition of _start`.
 //!
-//! The compiler may call `memcpy`, `memset` or `memcmp` in any program. They are in the package `compiler_builtins`, and
-//! belong to the feature `mem`. A program that has its own leaves that feature out, by `default-features = false`.
+//! The compiler may call `memcpy`, `memset` or `memcmp` in any program, and a [`stdio::LineWriter`] needs them. They are
+//! in the package `compiler_builtins`, and belong to the feature `mem`. A program that has its own leaves that feature
+//! out, by `default-features = false` at this library and at `program-break-malloc`.
 //!
 //! # What isn't here
 //!
@@ -30,6 +31,9 @@
 //! after `cargo add syscalls --no-default-features`, this reads from standard input:
 //!
 //! ```ignore
+//! use program_break::exit;
+//! use syscalls::{Sysno, syscall};
+//!
 //! let mut bytes = [0_u8; 100];
 //! // SAFETY: the kernel writes into the array, and no further than its length.
 //! let Ok(length) = (unsafe { syscall!(Sysno::read, 0, bytes.as_mut_ptr(), bytes.len()) }) else { exit(74) };

@@ -1,6 +1,6 @@
 //! The functions on memory that the compiler calls in any program, for example to copy a large value. Usually the C
 //! library has them: `man 3 memcpy` and so on say what they do, and what the caller guarantees. They call no function
-//! of `core` that isn't inlined: LTO doesn't see what a package with `no_builtins` calls, and may drop it.
+//! of `core` that isn't inlined: LTO doesn't see the calls of a package with `no_builtins`, and may drop what is called.
 #![no_std]
 #![no_builtins] // so that the loop in `memset` doesn't become a call of `memset`
 
@@ -9,11 +9,11 @@ use core::ffi::{c_char, c_int, c_void};
 #[cfg(test)]
 mod tests;
 
-/// A number at any address. As a number, it is in registers when it is copied: that takes no call of `memcpy`.
+/// A number that needn't be aligned. It is copied in registers, without a call of `memcpy`.
 #[repr(C, packed)]
 struct Unaligned<T>(T);
 
-/// Copies the first or the last `left` of `n` bytes, but for less than a `T`. Returns how many are left then.
+/// Copies, in whole `T`s, the last `left` of `n` bytes upwards, or the first `left` downwards. Returns how many remain.
 unsafe fn copy<T: Copy>(dest: *mut c_void, src: *const c_void, n: usize, mut left: usize, is_upwards: bool) -> usize {
     while left >= size_of::<T>() {
         let at = if is_upwards { n.wrapping_sub(left) } else { left.wrapping_sub(size_of::<T>()) };
@@ -31,7 +31,7 @@ unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) ->
     let (is_upwards, mut left) = (dest.addr().wrapping_sub(src.addr()) >= n, n);
     // SAFETY: the caller lets all `n` bytes be read and written.
     unsafe {
-        #[cfg(all(target_arch = "x86_64", not(miri)))] // It has an instruction for that, which leaves nothing.
+        #[cfg(all(target_arch = "x86_64", not(miri)))] // It has an instruction for this, after which `left` is 0.
         if is_upwards {
             core::arch::asm!("rep movsb", inout("rcx") left, inout("rdi") dest => _, inout("rsi") src => _);
         }

@@ -24,14 +24,17 @@ fn do_the_same_as_std() {
             assert!(ours == theirs, "{n} bytes at {from}");
             ours[end] = 0;
             assert_eq!(strlen(at(&raw mut ours, from).cast()), n);
-            // From `different` on, all bytes are less, or greater.
+            // The byte at `different` is less or greater, and the next ones are the other way round.
             for different in (from..=end).step_by(some) {
-                theirs[different..].fill(if different % 2 == 0 { 0x7f } else { 0xff });
-                let expected = ours[from..end].cmp(&theirs[from..end]) as c_int;
-                let (left, right) = (at(&raw mut ours, from), at(&raw mut theirs, from));
+                let values = if different % 2 == 0 { [0x7f, 0xff] } else { [0xff, 0x7f] };
+                theirs[from..different].fill(0xfe);
+                theirs[different..].fill(values[1]);
+                theirs[different] = values[0];
+                theirs.copy_within(from..end, different % 16);
+                let expected = ours[from..end].cmp(&theirs[different % 16..][..n]) as c_int;
+                let (left, right) = (at(&raw mut ours, from), at(&raw mut theirs, different % 16));
                 assert_eq!([memcmp(left, right, n), bcmp(left, right, n)].map(c_int::signum), [expected; 2]);
                 assert_eq!([memcmp(left, left, n), bcmp(right, right, n)], [0, 0]);
-                theirs[different..].fill(0xfe);
             }
         }
     }

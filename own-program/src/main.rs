@@ -10,7 +10,8 @@ use program_break::stdio::{LineWriter, STDOUT};
 
 program_break::entry!(main);
 
-// The heap. If you take these two lines out, nothing of `alloc` can be used.
+// The heap. A program that doesn't allocate does without these two lines, what it uses of `alloc`, and the package
+// program-break-malloc.
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 

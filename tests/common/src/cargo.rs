@@ -30,12 +30,10 @@ pub fn unset_environment(command: &mut Command) {
     }
 }
 
-/// Fails on any warning of the compiler's, too. (Cargo has others, such as about a slow network.)
+/// (There may be warnings. Each new cargo and rustc has others.)
 #[track_caller]
 pub fn assert_built(output: &Output) {
-    let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{log}");
-    assert!(!log.contains("warning: `"), "{log}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// This machine's target.

@@ -19,6 +19,7 @@ mod app {
     use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
     use program_break::stdio::{LineWriter, STDERR, STDOUT};
     use program_break::{Error, exit};
+    use syscalls::{Sysno, syscall};
 
     #[repr(align(8192))]
     struct Pages(AtomicU8);
@@ -40,6 +41,10 @@ mod app {
         let errors: [&dyn core::error::Error; 2] = [&Error::Brk, &Error::Write(NonZeroU16::MIN)];
         let _ = write!(LineWriter::new(STDERR), "{}; {}; ", errors[0], errors[1]);
         out.flush()?;
+        let mut bytes = [0_u8; 100];
+        // SAFETY: the kernel writes into the array, and no further than its length.
+        let Ok(length) = (unsafe { syscall!(Sysno::read, 0, bytes.as_mut_ptr(), bytes.len()) }) else { exit(74) };
+        assert!(length == 0);
         exit(black_box(42.0_f64) as u128 as i32)
     }
 }

@@ -142,10 +142,9 @@ class Event:
     def __post_init__(self):
         self.changed = []  # the addresses of the bytes that are not as before
         if self.name == "store" or self.again:
-            known = set(self.before.pages)
             for address, page in self.after.data.items():
-                # What comes into memory is zero. What was there and has not been read can't be compared.
-                old = self.before.data.get(address, page if address in known else bytes(len(page)))
+                # What comes into memory is zero.
+                old = self.before.data.get(address, bytes(len(page)))
                 if page != old:
                     self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
         is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT

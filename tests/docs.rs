@@ -74,6 +74,8 @@ fn stay_as_they_are_if_a_recording_fails() {
         let output = record(directory.path(), option, program);
         let errors = str::from_utf8(&output.stderr).unwrap();
         assert!(status(&output) == 1 && errors.contains(message), "{output:?}");
+        let asks = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).contains("Quit anyway"));
+        assert_eq!(asks, [false; 2], "{output:?}");
         assert_eq!(files.map(|file| fs::read_to_string(file).unwrap()), old);
     }
 }

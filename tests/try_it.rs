@@ -123,6 +123,7 @@ fn shows_what_the_tables_say() {
 }
 
 /// The picture has the steps of any program: sixty-five of them, one far up in the heap, and a fault as the last one.
+/// The tour of programs that need a limit, or a special file, is here, too.
 #[test]
 fn the_picture_holds_any_program() {
     needs!(Ptrace, FixedAddresses);
@@ -133,7 +134,10 @@ fn the_picture_holds_any_program() {
         unsafe { *heap_start.add(1 << 20) = 1 };";
     let limit = "let mut end = heap_start; while unsafe { move_break(end) }.is_ok() { end = end.wrapping_add(4096) }";
     let below = |text: &str| MAIN_RS.replacen("*heap = *b\"HI\\n\";", &format!("*heap = *b\"HI\\n\"; {text}"), 1);
-    let programs = build_all("picture", &[stores.as_str(), far, limit].map(below));
+    let edge = "let edge = heap_start.wrapping_add(4096 - 2).cast::<[u8; 4]>();
+        stdio::write_all(stdio::STDOUT, unsafe { &*edge })?;"
+        .replace("4096", &page_size().to_string());
+    let programs = build_all("picture", &[stores.as_str(), far, limit, &edge].map(below));
 
     let pictures = [&programs[0], &programs[1]].map(|program| picture(program));
     for (picture, steps) in pictures.iter().zip([65, 6]) {
@@ -163,6 +167,10 @@ fn the_picture_holds_any_program() {
     let refused = r"(?s).*Step 6: the kernel refuses .*Nothing is in the\s+way\..*Step 8: .*exit status 0";
     let steps = Regex::new(&format!("{again}{refused}")).unwrap();
     assert!(steps.is_match(&output), "{output}");
+
+    // Where the kernel takes all bytes or none, what can't be read may begin within a mapped page.
+    let output = gdb(programs[3].to_str().unwrap(), &[TOUR, "set args > /proc/self/comm", "tour 4"]);
+    assert!(output.contains("Bad address. Nothing is mapped here. This is above the break.\n"), "{output}");
 }
 
 /// What malloc/README.md says of glibc.

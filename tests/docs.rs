@@ -1,6 +1,7 @@
 //! docs/index.html and docs/memory.svg: the committed ones are what `make docs` records.
-#![cfg(all(debug_assertions, target_arch = "x86_64"))] // as `make docs` has recorded them
+#![cfg(target_arch = "x86_64")] // as `make docs` has recorded them
 
+use common::cargo::debugged;
 use common::*;
 use regex_lite::Regex;
 use std::fs;
@@ -12,9 +13,9 @@ const PAGE: &str = include_str!("../docs/index.html");
 const PICTURE: &str = include_str!("../docs/memory.svg");
 
 /// Records `program` in `directory`, as `make docs` does.
-fn record(directory: &Path, option: &str, program: &Path) -> Output {
+fn record(directory: &Path, option: &str, program: &str) -> Output {
     let script = format!("source {}", directory.join("gdb/record.py").display());
-    let mut gdb = gdb_command(program.to_str().unwrap(), &[option, &script]);
+    let mut gdb = gdb_command(program, &[option, &script]);
     gdb.env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap()
 }
 
@@ -34,10 +35,8 @@ fn before() -> tempfile::TempDir {
 fn are_what_make_docs_records() {
     needs!(Ptrace, FixedAddresses);
     let directory = before();
-    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::CONFIG]);
     for program in ["alloc", "bump", "free_list", "malloc"] {
-        let path = if program == "alloc" { env!("CARGO_BIN_EXE_alloc").into() } else { malloc.join(program) };
-        let output = record(directory.path(), "", &path);
+        let output = record(directory.path(), "", &debugged(program));
         assert_eq!((status(&output), str::from_utf8(&output.stderr)), (0, Ok("")), "{program}");
     }
     assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
@@ -63,10 +62,9 @@ fn are_what_make_docs_records() {
 #[test]
 fn stay_as_they_are_if_a_recording_fails() {
     needs!(Ptrace);
-    let alloc = Path::new(env!("CARGO_BIN_EXE_alloc"));
     for (option, program, message) in [
-        ("", Path::new("/bin/true"), "record: "),
-        ("set disable-randomization off", alloc, "record: gdb can't switch address randomisation off"),
+        ("", "/bin/true", "record: "),
+        ("set disable-randomization off", &debugged("alloc"), "record: gdb can't switch address randomisation off"),
     ] {
         let directory = before();
         let files = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));

@@ -1,12 +1,11 @@
 //! `./alloc` in gdb: stepping through it, and the guided tour. This uses the build with debug information.
-#![cfg(debug_assertions)]
 
+use common::cargo::debugged;
 use common::*;
 use regex_lite::Regex;
 use std::io::Write;
 use std::process::Stdio;
 
-const ALLOC: &str = env!("CARGO_BIN_EXE_alloc");
 const TOUR: &str = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/gdb/tour.py");
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
@@ -37,7 +36,7 @@ fn assert_in_order<'a>(lines: impl IntoIterator<Item = &'a str>, expected: &[&st
 #[test]
 fn next_walks_through_the_story() {
     needs!(Ptrace);
-    let output = gdb(ALLOC, &[&["set args", "start"][..], &["next"; 12]].concat());
+    let output = gdb(&debugged("alloc"), &[&["set args", "start"][..], &["next"; 12]].concat());
     assert_in_order(main_rs(&output), &story(), &output);
     assert!(output.contains("HI\n") && output.contains("exited normally"), "{output}");
     assert!(!output.contains("No such file"), "{output}");
@@ -46,7 +45,7 @@ fn next_walks_through_the_story() {
 #[test]
 fn step_goes_into_functions_of_this_project_alone() {
     needs!(Ptrace);
-    let output = gdb(ALLOC, &[&["skip -rfu ^core::", "break _start", "run"][..], &["step"; 60]].concat());
+    let output = gdb(&debugged("alloc"), &[&["skip -rfu ^core::", "break _start", "run"][..], &["step"; 60]].concat());
     let functions = "current_break brk syscall1 move_break brk syscall1 write_all write syscall3 move_break brk exit";
     let expected: Vec<_> = functions.split(' ').map(|name| format!("::{name} (")).collect();
     assert_in_order(output.lines(), &expected.iter().map(String::as_str).collect::<Vec<_>>(), &output);
@@ -68,7 +67,7 @@ fn shows_the_stack_and_the_heap() {
     let stored = ["break program_break::arch::write", "continue"];
     let frames = ["set backtrace past-main on", "set backtrace past-entry on", "bt", "up 2"];
     let heap = ["print heap_end as usize - heap_start as usize", "print *(heap_start as *mut [u8; 8])"];
-    let output = gdb(ALLOC, &[&at_start[..], &allocated, &stored, &frames, &heap].concat());
+    let output = gdb(&debugged("alloc"), &[&at_start[..], &allocated, &stored, &frames, &heap].concat());
     // The stack is aligned at the call of `start`, which pushes eight bytes on x86-64.
     let aligned = if cfg!(target_arch = "x86_64") { 8 } else { 0 };
     assert!(output.contains(&format!("\n$1 = {aligned}\n")), "{output}");
@@ -90,7 +89,7 @@ fn the_tour_draws_what_is_there() {
     };
     for random in ["off", "on"] {
         let random = format!("set disable-randomization {random}");
-        let output = gdb(ALLOC, &[&[TOUR, &random], &["tour", MAPS].repeat(5)[..], &["tour"]].concat());
+        let output = gdb(&debugged("alloc"), &[&[TOUR, &random], &["tour", MAPS].repeat(5)[..], &["tour"]].concat());
         assert!(output.contains("\nThe end: exit status 0.\n") && !output.contains('\x1b'), "{output}");
         let stops: Vec<_> = output.split("\nStep ").skip(1).map(|stop| stop.split_once("maps: ").unwrap()).collect();
         assert_eq!(stops.len(), 5, "{output}");
@@ -174,7 +173,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
             &["Step 3", "Step 4: nothing is written", "No space left on device.", "Step 5", "exit status 74."],
         ),
     ] {
-        let output = gdb(ALLOC, &[&[TOUR], commands].concat());
+        let output = gdb(&debugged("alloc"), &[&[TOUR], commands].concat());
         // Errors come after all else.
         assert_in_order(output.lines(), expected, &format!("{commands:?}: {output}"));
         assert!(!output.contains("Python Exception") && !output.contains("Traceback"), "{commands:?}: {output}");
@@ -184,14 +183,13 @@ fn the_tour_can_be_left_and_taken_up_again() {
 #[test]
 fn the_tour_follows_other_programs() {
     needs!(Ptrace);
-    let malloc = cargo::build("malloc", "", "dev", &["--bins", "--config", cargo::CONFIG]);
     for (program, line) in [
         // Where main is in another file than main.rs, its lines have the name of the file.
-        (malloc.join("bump"), r"\nmod.rs:\d+ +grown.push\(\*number\);"),
-        (malloc.join("free_list"), r"\nmod.rs:\d+ +drop\(grown\);"),
-        (env!("CARGO_BIN_EXE_layout").into(), r"\n\d+ +unsafe \{ move_break\(program_break\) \}\?;"),
+        ("bump", r"\nmod.rs:\d+ +grown.push\(\*number\);"),
+        ("free_list", r"\nmod.rs:\d+ +drop\(grown\);"),
+        ("layout", r"\n\d+ +unsafe \{ move_break\(program_break\) \}\?;"),
     ] {
-        let program = program.to_str().unwrap();
+        let program = &debugged(program);
         let output = gdb(program, &[TOUR, "tour 99"]);
         // There is a stop where the program finds the break, and at each move.
         let breaks =
@@ -227,7 +225,7 @@ fn the_tour_says_which_programs_it_can_follow() {
 fn the_tour_says_how_many_columns_it_needs() {
     needs!(Ptrace);
     for (columns, is_said) in [("set width 79", true), ("set width 80", false)] {
-        let output = gdb(ALLOC, &[columns, TOUR]);
+        let output = gdb(&debugged("alloc"), &[columns, TOUR]);
         assert_eq!(output.contains("need 80 columns. This terminal has 79."), is_said, "{output}");
     }
 }
@@ -240,7 +238,7 @@ fn the_tour_works_in_any_directory_and_locale() {
     for name in ["gdb", "src"] {
         std::os::unix::fs::symlink(root().join(name), there.join(name)).unwrap();
     }
-    std::fs::copy(ALLOC, there.join("alloc")).unwrap();
+    std::fs::copy(debugged("alloc"), there.join("alloc")).unwrap();
     // An empty variable has the effect of an unset one.
     for locale in ["", "C", "C.UTF-8"] {
         let mut command =
@@ -264,8 +262,10 @@ fn the_tour_goes_on_with_enter_on_a_small_terminal() {
     let inside = r#"stty cols 80 rows 24; exec gdb -q -nx -ex "$TOUR" "$ALLOC""#;
     let mut script = limited("script");
     script.args(["-qec", inside, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut terminal =
-        script.envs([("TERM", "xterm"), ("SHELL", "/bin/sh"), ("TOUR", TOUR), ("ALLOC", ALLOC)]).spawn().unwrap();
+    let mut terminal = script
+        .envs([("TERM", "xterm"), ("SHELL", "/bin/sh"), ("TOUR", TOUR), ("ALLOC", &debugged("alloc"))])
+        .spawn()
+        .unwrap();
     // The input stays open until gdb ends. `y` answers it if it asks.
     let mut keyboard = terminal.stdin.take().unwrap();
     keyboard.write_all(b"tour\n\n\n\n\n\nquit\ny\n").unwrap();

@@ -1,6 +1,5 @@
 //! docs/index.html, the recorded page: its words and boxes are what its calls say, and a browser shows each step.
 //! (tests/docs.rs compares it with a recording.)
-#![cfg(debug_assertions)] // once is enough
 
 use common::*;
 use regex_lite::{Captures, Regex};

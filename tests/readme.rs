@@ -1,6 +1,6 @@
 //! What the README shows is what comes out.
 
-use common::cargo::{copy_of_the_project, shell};
+use common::cargo::{copy_of_the_project, debugged, shell};
 use common::*;
 use regex_lite::Regex;
 
@@ -30,10 +30,9 @@ fn shows_the_program_itself() {
 }
 
 #[test]
-#[cfg(debug_assertions)] // as in `make gdb`
 fn shows_a_stop_of_the_tour() {
     needs!(Ptrace, FixedAddresses);
-    let output = gdb(env!("CARGO_BIN_EXE_alloc"), &["source gdb/tour.py", "tour", "tour"]);
+    let output = gdb(&debugged("alloc"), &["source gdb/tour.py", "tour", "tour"]);
     let stop = &output[output.find("Step 2: ").unwrap_or_else(|| panic!("{output}"))..];
     let (_, shown) = README.split_once("```\nStep 2: ").unwrap();
     let shown = format!("Step 2: {}", shown.split_once("```").unwrap().0);

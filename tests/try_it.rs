@@ -1,6 +1,5 @@
 //! Changes to `src/main.rs`, the README's and those of changes.md: each is made in a copy of the project, and shown in
 //! the tour.
-#![cfg(debug_assertions)] // as in `make gdb`
 
 use common::cargo::{CONFIG, build};
 use common::*;

@@ -57,6 +57,11 @@ pub fn programs(profile: &str) -> PathBuf {
     build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins", "--config", CONFIG])
 }
 
+/// A program of this project as `make gdb` shows it.
+pub fn debugged(program: &str) -> String {
+    programs("dev").join(program).to_str().unwrap().to_string()
+}
+
 /// Builds programs of the package in a directory, of this project or elsewhere, in another way than `make` does. Returns
 /// the directory that they are in. An empty `triple` is this machine's target.
 pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {

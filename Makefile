@@ -106,7 +106,7 @@ asm: gdb-with-python ## show its machine code beside the article's
 	    CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asm CARGO_BUILD_BUILD_DIR=$(CARGO_TARGET_DIR)/asm \
 	    cargo build $(for-target) --quiet --release --bin alloc
 	@rustc --version
-	@$(gdb) -nx -batch-silent -x gdb/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
+	@$(gdb) -nx -batch-silent -x benches/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
 
 docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index.html
 	cargo build $(for-target) --workspace --bins

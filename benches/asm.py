@@ -1,7 +1,7 @@
 """Shows the machine code of the release build beside the article's program (benches/alloc.s), step by step: the
 instructions that run when nothing fails, each group below the lines that it comes from. In the project's directory:
 
-    gdb -q -nx -batch-silent -x gdb/asm.py target/asm/release/alloc        (what `make asm` does)
+    gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc        (what `make asm` does)
 """
 
 import itertools

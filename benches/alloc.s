@@ -1,6 +1,6 @@
 # The article's program in assembly: find the program break, move it up by four bytes, store, print, exit. It does
-# nothing more: no result of a system call is checked, and nothing is freed. By the text after each colon, benches/asm.py
-# finds the lines of the Rust program that do the same.
+# nothing more: no result of a system call is checked, and nothing is freed. By the text after each colon, asm.py finds
+# the lines of the Rust program that do the same.
 
         .globl _start
 _start:

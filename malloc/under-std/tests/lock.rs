@@ -15,17 +15,17 @@ static LOCK: lock::Lock<usize> = lock::Lock::new(0);
 #[test]
 fn threads_sleep_until_they_are_woken() {
     let start = Instant::now();
-    let (started, ids) = channel();
-    let (ended, ends) = channel();
+    let (sender, ids) = channel();
     LOCK.locked(|_| {
         for _ in 0..4 {
-            let (started, ended) = (started.clone(), ended.clone());
+            let sender = sender.clone();
             spawn(move || {
                 // SAFETY: the call only returns a number.
-                started.send(unsafe { libc::gettid() }).unwrap();
+                let id = unsafe { libc::gettid() };
+                sender.send(id).unwrap();
                 // At the first of these, the thread has to wait.
                 (0..100_000).for_each(|_| LOCK.locked(|count| *count += 1));
-                ended.send(()).unwrap();
+                sender.send(id).unwrap();
             });
         }
         for id in ids.iter().take(4) {
@@ -35,7 +35,7 @@ fn threads_sleep_until_they_are_woken() {
             }
         }
     });
-    (0..4).for_each(|_| ends.recv_timeout(LIMIT).expect("each thread is woken"));
+    (0..4).for_each(|_| _ = ids.recv_timeout(LIMIT).expect("each thread is woken"));
     // No two have changed the value at the same time.
     assert_eq!(LOCK.locked(|count| *count), 400_000);
 }

@@ -11,7 +11,9 @@ use std::thread;
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
-under_std::first!();
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = under_std::before_the_heap;
 
 /// One thread or several do the steps. Another thread frees all that is left.
 #[test]

@@ -3,7 +3,6 @@
 use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
-use std::cmp::max;
 use std::iter::repeat_with;
 use std::slice::from_raw_parts;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -85,7 +84,8 @@ fn the_same_blocks_over_and_over_take_few_calls() {
 }
 
 /// Where nothing is left at the top, blocks are in what is free below others, though most of it is a little too small
-/// for the large ones. Of the room for small blocks, each takes less than five times its size.
+/// for the large ones. Of the room for small blocks, each takes less than five times its size. When the kernel has
+/// little left, the heap takes no more than it needs.
 #[test]
 fn finds_room_below_others_to_the_last() {
     for (size, align) in [(90_000, 1), (90_000, 4096), (90_000, 64 * KIB), (16, 1), (16, 16), (512, 512)] {
@@ -102,6 +102,10 @@ fn finds_room_below_others_to_the_last() {
             let least = if size == 90_000 { 1 } else { 100 * 86_000 / 5 / size };
             assert!(blocks.len() >= least, "{} of {size} bytes, aligned to {align}", blocks.len());
             assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{blocks:?}");
+        });
+        with_room(MIB, || {
+            assert!(heap.aligned(2 * MIB, 1).is_null());
+            heap.alloc(MIB);
         });
     }
 }
@@ -120,18 +124,6 @@ fn finds_room_for_a_run_without_a_long_search() {
         assert_eq!(unsafe { libc::mprotect(start.cast(), (gaps[149].addr() - start.addr()) / PAGE * PAGE, rights) }, 0);
         (0..50_000).for_each(|_| _ = heap.alloc(100));
     }
-}
-
-/// A box that is made and dropped again and again, alone in its class, doesn't make a run each time.
-#[test]
-fn keeps_the_run_of_a_box() {
-    let heap = Alone::new();
-    let (block, above) = (heap.alloc(48), heap.alloc(40_000));
-    // SAFETY: the header is the word before the block. If the run below goes back, that is noted there.
-    let header = || unsafe { above.cast::<usize>().sub(1).read() };
-    let before = header();
-    heap.free(block, 48);
-    assert_eq!(header(), before);
 }
 
 /// The break comes down, though others have had memory above it for some time. What others have is left alone.
@@ -179,7 +171,7 @@ fn gives_memory_back_when_others_above_have_gone() {
     assert!(now() >= end && others.iter().all(|&byte| byte == 9));
 }
 
-/// Above others, there is room for the whole of a block, wherever they end.
+/// Above others, there is room for the whole of a block, wherever they end. What was free below them is used too.
 #[test]
 fn has_room_above_others() {
     // The break moves to multiples of 64 KiB. So these sizes and this alignment leave the least room.
@@ -187,7 +179,8 @@ fn has_room_above_others() {
         let heap = Alone::new();
         heap.free(heap.alloc(100 * KIB), 100 * KIB);
         others_take(16 * KIB - 64 + size % 61);
-        assert!(heap.aligned(size, 16 * KIB).addr() + size <= now(), "{size} bytes");
+        let (above, below) = (heap.aligned(size, 16 * KIB), heap.alloc(100 * KIB));
+        assert!(above.addr() + size <= now() && below < above, "{size} bytes");
     }
 }
 
@@ -204,8 +197,14 @@ fn uses_memory_again_and_gives_it_back() {
     heap.free(second, 15_000);
     assert_eq!(heap.alloc(30_000), first);
 
-    heap.alloc(48);
-    let large = heap.alloc(8 * MIB);
+    // A box that is dropped doesn't take its run with it, so one that is made and dropped over and over makes no runs.
+    let (small, large) = (heap.alloc(48), heap.alloc(8 * MIB));
+    // SAFETY: the header is the word before the block. If the run below goes back, that is noted there.
+    let header = || unsafe { large.cast::<usize>().sub(1).read() };
+    let before = header();
+    heap.free(small, 48);
+    assert_eq!(header(), before);
+
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(48)).collect();
     // These are in full runs.
     let end = small.iter().max().unwrap().wrapping_add(16 * KIB);
@@ -220,28 +219,12 @@ fn uses_memory_again_and_gives_it_back() {
     small.iter().rev().for_each(|block| heap.free(*block, 48));
     assert!(heap.size() <= 512 * KIB, "{}", heap.size());
 
-    // A block at the top becomes smaller, below a run without a block in use.
-    let large = heap.alloc(50 * MIB);
+    // A block at the top grows where it is, and becomes smaller below a run without a block in use.
+    let large = heap.alloc(30 * MIB);
+    assert_eq!(heap.resize(large, 30 * MIB, 50 * MIB), large);
     heap.free(heap.alloc(800), 800);
     assert_eq!(heap.resize(large, 50 * MIB, 2000), large);
     assert!(heap.size() <= 512 * KIB, "{}", heap.size());
-}
-
-/// A block at the top grows where it is, and so does one before a free block. When the kernel has little left, the heap
-/// takes no more than it needs.
-#[test]
-fn takes_what_the_kernel_has() {
-    let heap = Alone::new();
-    let block = heap.alloc(200 * MIB);
-    assert_eq!(heap.resize(block, 200 * MIB, 300 * MIB), block);
-    heap.alloc(2000);
-    assert_eq!(heap.resize(block, 300 * MIB, 100 * MIB), block);
-    assert_eq!(heap.resize(block, 100 * MIB, 250 * MIB), block);
-    with_room(0, || while !heap.aligned(MIB, 1).is_null() {});
-    with_room(4 * MIB, || {
-        assert!(heap.aligned(8 * MIB, 1).is_null());
-        heap.alloc(4 * MIB);
-    });
 }
 
 /// Somebody else has used a page, and left the break in the middle of it: the heap must not take the rest for zeroed.
@@ -313,7 +296,7 @@ fn asks_for_huge_pages_where_memory_is_filled() {
     (0..4000).for_each(|_| _ = heap.alloc(48));
 
     let reserved = (0..10).map(|_| heap.alloc(10 * MIB)).last().unwrap().addr() + 5 * MIB;
-    let grown_to_reserve = heap.resize(heap.alloc(2000), 2000, 10 * MIB).addr() + 5 * MIB;
+    let grown_to_reserve = heap.resize(heap.alloc(MIB), MIB, 10 * MIB).addr() + 5 * MIB;
     let grown = heap.resize(heap.alloc(8 * MIB), 8 * MIB, 16 * MIB).addr() + 12 * MIB;
     let small = (0..100_000).map(|_| heap.alloc(48)).last().unwrap().addr();
     let aligned = heap.aligned(64 * KIB, 64 * KIB).addr();
@@ -346,7 +329,7 @@ fn moves_the_break_up_in_large_steps() {
             // The other call looks up where the break is.
             assert_eq!(heap.heap.brk_calls() - calls, if step > 0 { 2 } else { 0 });
             assert!(step == 0 || step >= (before / 2).min(32 * MIB), "{step} bytes after {before}");
-            assert!(step <= max(before / 2, size).min(max(size, 32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
+            assert!(step <= size.max(before / 2).min(size.max(32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
         }
     }
     // It doesn't move down for less than a quarter of the heap.

@@ -14,10 +14,6 @@ use std::alloc::Layout;
 use std::hint::black_box;
 use under_std::{others_take, with_room};
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::before_the_heap;
-
 fn main() {
     let new = |size, align| Block::new(Layout::from_size_align(size, align).unwrap(), 1, false);
 

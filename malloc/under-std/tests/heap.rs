@@ -11,10 +11,6 @@ use std::thread;
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = under_std::before_the_heap;
-
 /// One thread or several do the steps. Another thread frees all that is left.
 #[test]
 fn blocks_are_apart_aligned_and_keep_what_is_in_them() {

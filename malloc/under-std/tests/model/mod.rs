@@ -5,6 +5,10 @@ use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::hint::black_box;
 use std::slice::from_raw_parts;
 
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = under_std::before_the_heap;
+
 /// A block, and the byte that fills it.
 pub struct Block {
     pub start: *mut u8,

@@ -107,8 +107,7 @@ pub fn main() {
     let before = memory("VmHWM:");
     let start = Instant::now();
     work(&case);
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{seconds} {}", memory("VmHWM:") - before);
+    println!("{} {}", start.elapsed().as_secs_f64(), memory("VmHWM:") - before);
 }
 
 /// How many KiB are resident now (`VmRSS:`), or were at most so far (`VmHWM:`, man 5 proc_pid_status).

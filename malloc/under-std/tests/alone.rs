@@ -4,7 +4,6 @@ use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
 use std::iter::repeat_with;
-use std::slice::from_raw_parts;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use under_std::{PAGE, memory, others_take, with_room};
 
@@ -103,10 +102,7 @@ fn finds_room_below_others_to_the_last() {
             assert!(blocks.len() >= least, "{} of {size} bytes, aligned to {align}", blocks.len());
             assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{blocks:?}");
         });
-        with_room(MIB, || {
-            assert!(heap.aligned(2 * MIB, 1).is_null());
-            heap.alloc(MIB);
-        });
+        with_room(MIB, || assert!(heap.aligned(2 * MIB, 1).is_null() && !heap.aligned(MIB, 1).is_null()));
     }
 }
 
@@ -213,11 +209,8 @@ fn uses_memory_again_and_gives_it_back() {
     assert!(small.iter().all(|block| *block < end));
     heap.free(large, 8 * MIB);
     // There is more room at the top.
-    let top = heap.alloc(MIB);
-    assert!(top <= large);
-    heap.free(top, MIB);
+    assert!(heap.alloc(100 * KIB) <= large);
     small.iter().rev().for_each(|block| heap.free(*block, 48));
-    assert!(heap.size() <= 512 * KIB, "{}", heap.size());
 
     // A block at the top grows where it is, and becomes smaller below a run without a block in use.
     let large = heap.alloc(30 * MIB);
@@ -238,7 +231,7 @@ fn zeroes_what_is_not_new() {
     for size in [2500, 32 * MIB] {
         let before = memory("VmRSS:");
         // SAFETY: the size isn't 0, and the block has so many bytes.
-        let block = unsafe { from_raw_parts(heap.heap.alloc_zeroed(bytes(size)), size) };
+        let block = unsafe { std::slice::from_raw_parts(heap.heap.alloc_zeroed(bytes(size)), size) };
         // In KiB, and the kernel may give a huge page at the first access.
         assert!(memory("VmRSS:") < before + 4096);
         assert!(block.iter().all(|byte| *byte == 0));

@@ -22,8 +22,7 @@ fn threads_sleep_until_they_are_woken() {
         lock.locked(|_| {
             (0..4).for_each(|_| _ = scope.spawn(work));
             for id in ids.iter().take(4) {
-                let stat = format!("/proc/self/task/{id}/stat");
-                while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {}
+                while !std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).unwrap().contains(") S ") {}
             }
         });
     });

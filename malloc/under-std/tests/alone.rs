@@ -283,7 +283,7 @@ fn asks_for_huge_pages_where_memory_is_filled() {
     let heap = Alone::new();
     // The top begins a little below a huge page, and ends a little above its start, where others begin.
     let next = heap.alloc(8 * MIB).addr() + 8 * MIB;
-    heap.alloc(now() - next - 100 * KIB);
+    heap.alloc(now() - next + 8 * MIB - 100 * KIB);
     with_room(256 * KIB, || heap.free(heap.alloc(200 * KIB), 200 * KIB));
     let others = others_take(2 * MIB).as_ptr().addr() + PAGE;
     (0..4000).for_each(|_| _ = heap.alloc(48));

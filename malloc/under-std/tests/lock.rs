@@ -4,7 +4,6 @@
 mod lock;
 
 use std::sync::mpsc::channel;
-use std::thread::scope;
 
 /// Four threads sleep in the kernel while the lock is held. Then each gets it.
 #[test]
@@ -18,7 +17,7 @@ fn threads_sleep_until_they_are_woken() {
         // At the first of these, the thread has to wait.
         (0..100_000).for_each(|_| lock.locked(|count| *count += 1));
     };
-    scope(|scope| {
+    std::thread::scope(|scope| {
         lock.locked(|_| {
             (0..4).for_each(|_| _ = scope.spawn(work));
             for id in ids.iter().take(4) {

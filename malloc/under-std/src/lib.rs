@@ -10,7 +10,7 @@ use std::time::Instant;
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
 /// the heap's memory above what it has left, it would take that away. If the program hangs, `SIGALRM` ends it.
 ///
-/// A program that uses the heap calls this by [`first!`].
+/// An entry in `.init_array` makes a program call this before all else.
 pub extern "C" fn before_the_heap() {
     #[cfg(not(miri))]
     // SAFETY: the calls only set numbers and a timer.
@@ -20,16 +20,6 @@ pub extern "C" fn before_the_heap() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::alarm(1200);
     }
-}
-
-/// Makes a program call [`before_the_heap`] before all else, by an entry in its `.init_array`.
-#[macro_export]
-macro_rules! first {
-    () => {
-        #[used]
-        #[unsafe(link_section = ".init_array")]
-        static FIRST: extern "C" fn() = $crate::before_the_heap;
-    };
 }
 
 /// Moves the break up by `bytes` behind the back of all allocators, and fills the new memory with 9.
@@ -117,8 +107,7 @@ pub fn main() {
     let before = memory("VmHWM:");
     let start = Instant::now();
     work(&case);
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{seconds} {}", memory("VmHWM:") - before);
+    println!("{} {}", start.elapsed().as_secs_f64(), memory("VmHWM:") - before);
 }
 
 /// How many KiB are resident now (`VmRSS:`), or were at most so far (`VmHWM:`, man 5 proc_pid_status).

@@ -3,13 +3,12 @@
 use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
-use std::cmp::max;
-use std::iter::repeat_with;
-use std::slice::from_raw_parts;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use under_std::{PAGE, memory, others_take, with_room};
 
-under_std::first!();
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = under_std::before_the_heap;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -64,19 +63,6 @@ impl Alone {
     }
 }
 
-/// One block grows in small steps while small ones are made: the peak is not many times what is in use.
-#[test]
-fn a_block_that_grows_among_small_ones_leaves_no_holes() {
-    let heap = Alone::new();
-    let in_use = 16 * MIB + 255 * 1400 * 48;
-    let mut block = heap.alloc(64 * KIB);
-    for size in (128 * KIB..=16 * MIB).step_by(64 * KIB) {
-        block = heap.resize(block, size - 64 * KIB, size);
-        (0..1400).for_each(|_| _ = heap.alloc(48));
-        assert!(heap.size() < 3 * in_use, "{} for {in_use}", heap.size());
-    }
-}
-
 /// A large block, or many small ones at a time, on heaps of many sizes.
 #[test]
 fn the_same_blocks_over_and_over_take_few_calls() {
@@ -96,14 +82,14 @@ fn the_same_blocks_over_and_over_take_few_calls() {
 }
 
 /// Where nothing is left at the top, blocks are in what is free below others, though most of it is a little too small
-/// for the large ones. Of the room for small blocks, each takes less than five times its size.
+/// for the large ones. Of the room for small blocks, each takes less than five times its size. When the kernel has
+/// little left, the heap takes no more than it needs.
 #[test]
 fn finds_room_below_others_to_the_last() {
     for (size, align) in [(90_000, 1), (90_000, 4096), (90_000, 64 * KIB), (16, 1), (16, 16), (512, 512)] {
         let heap = Alone::new();
-        let fill = |size, align| {
-            let blocks = repeat_with(|| heap.aligned(size, align)).take_while(|block| !block.is_null());
-            blocks.collect::<Vec<_>>()
+        let fill = |size, align| -> Vec<_> {
+            std::iter::repeat_with(|| heap.aligned(size, align)).take_while(|block| !block.is_null()).collect()
         };
         let room = heap.aligned(90_000, align);
         let gaps: Vec<_> = (1..100).map(|n| (heap.alloc(2000), heap.alloc(90_000 - 32 * n)).1).collect();
@@ -115,6 +101,7 @@ fn finds_room_below_others_to_the_last() {
             assert!(blocks.len() >= least, "{} of {size} bytes, aligned to {align}", blocks.len());
             assert!(blocks.iter().all(|block| block.addr().is_multiple_of(align)), "{blocks:?}");
         });
+        with_room(MIB, || assert!(heap.aligned(2 * MIB, 1).is_null() && !heap.aligned(1000 * KIB, 1).is_null()));
     }
 }
 
@@ -134,25 +121,10 @@ fn finds_room_for_a_run_without_a_long_search() {
     }
 }
 
-/// A box that is made and dropped again and again, alone in its class, doesn't make a run each time.
-#[test]
-fn keeps_the_run_of_a_box() {
-    let heap = Alone::new();
-    let (block, _above) = (heap.alloc(48), heap.alloc(40_000));
-    // What follows the run has its header in the run's last word. If the run goes back, that is noted there.
-    let end = block.map_addr(|address| (address + 1).next_multiple_of(16 * KIB) - 8).cast::<usize>();
-    // SAFETY: this is the heap's memory, and has been written to.
-    let header = || unsafe { end.read() };
-    let before = header();
-    heap.free(block, 48);
-    assert_eq!(header(), before);
-}
-
 /// The break comes down, though others have had memory above it for some time. What others have is left alone.
 #[test]
 fn gives_memory_back_when_others_above_have_gone() {
     let heap = Alone::new();
-    let take = || others_take(5000).as_ptr_range();
     let again = |below: *const u8, size| {
         for _ in 0..100_000 {
             let block = heap.alloc(size);
@@ -161,9 +133,7 @@ fn gives_memory_back_when_others_above_have_gone() {
         }
     };
     let block = heap.alloc(51 * MIB);
-    // SAFETY: the block has so many bytes.
-    unsafe { block.write_bytes(255, 51 * MIB) };
-    let others = take();
+    let others = others_take(5000).as_ptr_range();
     heap.free(block, 51 * MIB);
     assert_eq!(now(), others.end.addr());
     again(others.start, 2000);
@@ -188,25 +158,24 @@ fn gives_memory_back_when_others_above_have_gone() {
 
     // A block that can't grow, since others are above it, moves above their memory. Its old place is used again.
     let block = heap.alloc(130 * MIB);
-    let end = take().end.addr();
+    let end = others_take(5000).as_ptr_range().end.addr();
     let moved = heap.resize(block, 130 * MIB, 160 * MIB);
     assert!(moved.addr() >= end);
-    // SAFETY: the block has so many bytes.
-    unsafe { moved.write_bytes(7, 160 * MIB) };
     assert_eq!(heap.alloc(130 * MIB), block);
     heap.free(moved, 160 * MIB);
     assert!(now() >= end && others.iter().all(|&byte| byte == 9));
 }
 
-/// Above others, there is room for the whole of a block, wherever they end.
+/// Above others, there is room for the whole of a block, wherever they end. What was free below them is used too.
 #[test]
 fn has_room_above_others() {
     // The break moves to multiples of 64 KiB. So these sizes and this alignment leave the least room.
     for size in (160 * KIB - 64..160 * KIB + 64).step_by(3) {
         let heap = Alone::new();
-        heap.free(heap.alloc(100 * KIB), 100 * KIB);
+        heap.free(heap.alloc(64 * KIB), 64 * KIB);
         others_take(16 * KIB - 64 + size % 61);
-        assert!(heap.aligned(size, 16 * KIB).addr() + size <= now(), "{size} bytes");
+        let (above, below) = (heap.aligned(size, 16 * KIB), heap.alloc(64 * KIB));
+        assert!(above.addr() + size <= now() && below < above, "{size} bytes");
     }
 }
 
@@ -223,8 +192,14 @@ fn uses_memory_again_and_gives_it_back() {
     heap.free(second, 15_000);
     assert_eq!(heap.alloc(30_000), first);
 
-    heap.alloc(48);
-    let large = heap.alloc(8 * MIB);
+    // A box that is dropped doesn't take its run with it, so one that is made and dropped over and over makes no runs.
+    let (small, large) = (heap.alloc(48), heap.alloc(8 * MIB));
+    // SAFETY: the header is the word before the block. If the run below goes back, that is noted there.
+    let header = || unsafe { large.cast::<usize>().sub(1).read() };
+    let before = header();
+    heap.free(small, 48);
+    assert_eq!(header(), before);
+
     let mut small: Vec<_> = (0..20_000).map(|_| heap.alloc(48)).collect();
     // These are in full runs.
     let end = small.iter().max().unwrap().wrapping_add(16 * KIB);
@@ -237,32 +212,13 @@ fn uses_memory_again_and_gives_it_back() {
     assert!(top <= large);
     heap.free(top, MIB);
     small.iter().rev().for_each(|block| heap.free(*block, 48));
-    assert!(heap.size() <= 512 * KIB, "{}", heap.size());
 
-    // A block at the top becomes smaller, below a run without a block in use.
-    let large = heap.alloc(50 * MIB);
-    // SAFETY: the block has so many bytes.
-    unsafe { large.write_bytes(1, 50 * MIB) };
+    // A block at the top grows where it is, and becomes smaller below a run without a block in use.
+    let large = heap.alloc(30 * MIB);
+    assert_eq!(heap.resize(large, 30 * MIB, 50 * MIB), large);
     heap.free(heap.alloc(800), 800);
     assert_eq!(heap.resize(large, 50 * MIB, 2000), large);
     assert!(heap.size() <= 512 * KIB, "{}", heap.size());
-}
-
-/// A block at the top grows where it is, and so does one before a free block. When the kernel has little left, the heap
-/// takes no more than it needs.
-#[test]
-fn takes_what_the_kernel_has() {
-    let heap = Alone::new();
-    let block = heap.alloc(200 * MIB);
-    assert_eq!(heap.resize(block, 200 * MIB, 300 * MIB), block);
-    heap.alloc(2000);
-    assert_eq!(heap.resize(block, 300 * MIB, 100 * MIB), block);
-    assert_eq!(heap.resize(block, 100 * MIB, 250 * MIB), block);
-    with_room(0, || while !heap.aligned(MIB, 1).is_null() {});
-    with_room(4 * MIB, || {
-        assert!(heap.aligned(8 * MIB, 1).is_null());
-        heap.alloc(4 * MIB);
-    });
 }
 
 /// Somebody else has used a page, and left the break in the middle of it: the heap must not take the rest for zeroed.
@@ -276,7 +232,7 @@ fn zeroes_what_is_not_new() {
     for size in [2500, 32 * MIB] {
         let before = memory("VmRSS:");
         // SAFETY: the size isn't 0, and the block has so many bytes.
-        let block = unsafe { from_raw_parts(heap.heap.alloc_zeroed(bytes(size)), size) };
+        let block = unsafe { std::slice::from_raw_parts(heap.heap.alloc_zeroed(bytes(size)), size) };
         // In KiB, and the kernel may give a huge page at the first access.
         assert!(memory("VmRSS:") < before + 4096);
         assert!(block.iter().all(|byte| *byte == 0));
@@ -304,14 +260,21 @@ fn several_heaps_share_the_break() {
     std::thread::scope(|scope| (1..=2).for_each(|fill| drop(scope.spawn(move || work(fill)))));
 }
 
-/// Blocks of the sizes that programs ask for most lie side by side, and so do those that are aligned to a page.
+/// Blocks of the sizes that programs ask for most lie side by side, and so do those that are aligned to a page. The
+/// break comes down when all but one are freed.
 #[test]
 fn blocks_take_little_more_than_their_size() {
     for (size, align) in [(24, 8), (40, 8), (4096, 4096), (8192, 8192), (65_536, 65_536)] {
         let heap = Alone::new();
-        let blocks: Vec<_> = (0..1000).map(|_| heap.aligned(size, align).addr()).collect();
-        let taken = blocks.iter().max().unwrap() - blocks.iter().min().unwrap();
+        let blocks: Vec<_> = (0..1000).map(|_| heap.aligned(size, align)).collect();
+        let taken = blocks.iter().max().unwrap().addr() - blocks.iter().min().unwrap().addr();
         assert!(taken < 1100 * size, "{taken} for 1,000 of {size} bytes, aligned to {align}");
+        let layout = Layout::from_size_align(size, align).unwrap();
+        // SAFETY: the blocks are from this heap, with this layout.
+        blocks[1..].iter().rev().for_each(|block| unsafe { heap.heap.dealloc(*block, layout) });
+        // A run that is aligned to a page has room for at most 32 blocks.
+        let left = now() - blocks[0].addr();
+        assert!(left < 32 * size + MIB, "{left} for one of {size} bytes, aligned to {align}");
     }
 }
 
@@ -319,23 +282,25 @@ fn blocks_take_little_more_than_their_size() {
 #[test]
 fn asks_for_huge_pages_where_memory_is_filled() {
     let heap = Alone::new();
-    let reserved = (0..10).map(|_| heap.alloc(10 * MIB)).last().unwrap().addr() + 5 * MIB;
-    let grown_to_reserve = heap.resize(heap.alloc(2000), 2000, 10 * MIB).addr() + 5 * MIB;
-    let grown = heap.resize(heap.alloc(8 * MIB), 8 * MIB, 16 * MIB).addr() + 12 * MIB;
-    let small = (0..100_000).map(|_| heap.alloc(48)).last().unwrap().addr();
-    let aligned = heap.aligned(64 * KIB, 64 * KIB).addr();
     // The top begins a little below a huge page, and ends a little above its start, where others begin.
-    let next = heap.alloc(2 * MIB).addr() + 2 * MIB;
-    heap.alloc(now() - next - 100 * KIB);
+    let next = heap.alloc(8 * MIB).addr() + 8 * MIB;
+    heap.alloc(now() - next + 8 * MIB - 100 * KIB);
     with_room(256 * KIB, || heap.free(heap.alloc(200 * KIB), 200 * KIB));
     let others = others_take(2 * MIB).as_ptr().addr() + PAGE;
     (0..4000).for_each(|_| _ = heap.alloc(48));
 
+    let reserved = (0..10).map(|_| heap.alloc(10 * MIB)).last().unwrap().addr() + 5 * MIB;
+    let grown_to_reserve = heap.resize(heap.alloc(MIB), MIB, 10 * MIB).addr() + 5 * MIB;
+    let grown = heap.resize(heap.alloc(8 * MIB), 8 * MIB, 16 * MIB).addr() + 12 * MIB;
+    let small = (0..100_000).map(|_| heap.alloc(48)).last().unwrap().addr();
+    let aligned = heap.aligned(64 * KIB, 64 * KIB).addr();
+
     let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    // Each mapping starts with its addresses, in ascending order, and ends with its flags and a blank.
-    let is_advised = |wanted: usize| {
-        let end = |mapping: &str| usize::from_str_radix(mapping.split(['-', ' ']).nth(1).unwrap(), 16).unwrap();
-        maps.split(" \n").find(|mapping| end(mapping) > wanted).unwrap().contains(" hg")
+    // Other threads may change other mappings while this is read. The addresses are in ascending order all the same.
+    let end = |line: &str| usize::from_str_radix(line.split(['-', ' ']).nth(1)?, 16).ok();
+    let is_advised = |wanted| {
+        let mut lines = maps.lines().skip_while(|line| end(line).is_none_or(|end| end <= wanted));
+        lines.find(|line| line.starts_with("VmFlags:")).unwrap().contains(" hg")
     };
     assert_eq!([reserved, grown_to_reserve, aligned, others].map(is_advised), [false; 4]);
     // A kernel without huge pages can't be asked, and one with larger pages refuses.
@@ -358,7 +323,7 @@ fn moves_the_break_up_in_large_steps() {
             // The other call looks up where the break is.
             assert_eq!(heap.heap.brk_calls() - calls, if step > 0 { 2 } else { 0 });
             assert!(step == 0 || step >= (before / 2).min(32 * MIB), "{step} bytes after {before}");
-            assert!(step <= max(before / 2, size).min(max(size, 32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
+            assert!(step <= size.max(before / 2).min(size.max(32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
         }
     }
     // It doesn't move down for less than a quarter of the heap.
@@ -378,30 +343,18 @@ fn little_stays_when_all_is_freed() {
         blocks.into_iter().for_each(|(block, layout)| unsafe { heap.heap.dealloc(block, layout) });
         assert!(heap.size() <= 512 * KIB, "{}", heap.size());
     }
-    // The run of the last block is larger than what may stay, and starts right above a block in use.
-    let (heap, aligned) = (Alone::new(), Layout::from_size_align(64 * KIB, 64 * KIB).unwrap());
-    let start = heap.alloc(2000).addr();
-    heap.alloc((start + MIB).next_multiple_of(2 * MIB) - start - 10_000);
-    let block = heap.aligned(64 * KIB, 64 * KIB);
-    // SAFETY: the block is from this heap, with this layout.
-    unsafe { heap.heap.dealloc(block, aligned) };
-    assert!(now() <= block.addr() + 512 * KIB, "{}", now() - block.addr());
 }
 
 /// A panic would wait for the heap's lock, if the message is allocated there.
 #[test]
 fn a_header_that_was_overwritten_is_no_panic() {
-    // The header of a block, or that of a free block after it.
-    for (header, is_free) in [0, 16, 1 << 20, usize::MAX - 15].into_iter().flat_map(|header| [(header, 0), (header, 1)])
-    {
+    // The header of a block, or with the lowest bit that of a free block after it.
+    for header in [0, 1, 16, 17, MIB, MIB + 1, usize::MAX - 15, usize::MAX - 14] {
         let heap = Alone::new();
-        // SAFETY: the sizes aren't 0. The header is the word before the block, and nobody else uses this heap.
-        unsafe {
-            let [_, block, after, _] =
-                [100_000, 10_000, 10_000, 3 * MIB].map(|size| heap.heap.alloc_zeroed(bytes(size)));
-            heap.free(after, 10_000);
-            [block, after][is_free].cast::<usize>().sub(1).write(header | is_free);
-            heap.free(heap.resize(block, 10_000, 20_000), 20_000);
-        }
+        let [_, block, after, _] = [100_000, 10_000, 10_000, 3 * MIB].map(|size| heap.alloc(size));
+        heap.free(after, 10_000);
+        // SAFETY: the header is the word before the block, and nobody else uses this heap.
+        unsafe { [block, after][header % 2].cast::<usize>().sub(1).write(header) };
+        heap.free(heap.resize(block, 10_000, 20_000), 20_000);
     }
 }

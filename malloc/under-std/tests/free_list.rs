@@ -14,8 +14,6 @@ use std::alloc::Layout;
 use std::hint::black_box;
 use under_std::{others_take, with_room};
 
-under_std::first!();
-
 fn main() {
     let new = |size, align| Block::new(Layout::from_size_align(size, align).unwrap(), 1, false);
 

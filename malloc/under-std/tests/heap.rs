@@ -11,8 +11,6 @@ use std::thread;
 #[global_allocator]
 static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 
-under_std::first!();
-
 /// One thread or several do the steps. Another thread frees all that is left.
 #[test]
 fn blocks_are_apart_aligned_and_keep_what_is_in_them() {

@@ -4,38 +4,27 @@
 mod lock;
 
 use std::sync::mpsc::channel;
-use std::thread::spawn;
-use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-static LOCK: lock::Lock<usize> = lock::Lock::new(0);
-
-/// Four threads sleep in the kernel while the lock is held. Then each gets it. One that is never woken is left behind.
+/// Four threads sleep in the kernel while the lock is held. Then each gets it.
 #[test]
 fn threads_sleep_until_they_are_woken() {
-    let start = Instant::now();
-    let (started, ids) = channel();
-    let (ended, ends) = channel();
-    LOCK.locked(|_| {
-        for _ in 0..4 {
-            let (started, ended) = (started.clone(), ended.clone());
-            spawn(move || {
-                // SAFETY: the call only returns a number.
-                started.send(unsafe { libc::gettid() }).unwrap();
-                // At the first of these, the thread has to wait.
-                (0..100_000).for_each(|_| LOCK.locked(|count| *count += 1));
-                ended.send(()).unwrap();
-            });
-        }
-        for id in ids.iter().take(4) {
-            let stat = format!("/proc/self/task/{id}/stat");
-            while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
-                assert!(start.elapsed() < LIMIT, "thread {id} doesn't sleep");
+    // SAFETY: the call only sets a timer. If a thread never sleeps, or is never woken, `SIGALRM` ends the program.
+    unsafe { libc::alarm(20) };
+    let (lock, (started, ids)) = (lock::Lock::new(0), channel());
+    let work = || {
+        // SAFETY: the call only returns a number.
+        started.send(unsafe { libc::gettid() }).unwrap();
+        // At the first of these, the thread has to wait.
+        (0..100_000).for_each(|_| lock.locked(|count| *count += 1));
+    };
+    std::thread::scope(|scope| {
+        lock.locked(|_| {
+            (0..4).for_each(|_| _ = scope.spawn(work));
+            for id in ids.iter().take(4) {
+                while !std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).unwrap().contains(") S ") {}
             }
-        }
+        });
     });
-    (0..4).for_each(|_| ends.recv_timeout(LIMIT).expect("each thread is woken"));
     // No two have changed the value at the same time.
-    assert_eq!(LOCK.locked(|count| *count), 400_000);
+    assert_eq!(lock.locked(|count| *count), 400_000);
 }

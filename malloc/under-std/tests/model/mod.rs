@@ -3,7 +3,11 @@
 use fastrand::Rng;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::hint::black_box;
-use std::slice::from_raw_parts_mut;
+use std::slice::from_raw_parts;
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = under_std::before_the_heap;
 
 /// A block, and the byte that fills it.
 pub struct Block {
@@ -20,44 +24,35 @@ impl Block {
         // The compiler knows what these functions promise, and would leave the checks out.
         // SAFETY: the size isn't 0.
         let start = black_box(unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } });
-        assert!(!start.is_null(), "{layout:?}");
-        let mut block = Block { start, layout, fill };
-        assert!(!zeroed || block.bytes().iter().all(|&byte| byte == 0), "{layout:?} is not zeroed");
-        block.fill();
+        let block = Block { start, layout, fill };
+        block.check_and_fill(if zeroed { layout.size() } else { 0 }, 0);
         block
     }
 
-    fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: nobody else has this memory, and it is initialised.
-        unsafe { from_raw_parts_mut(self.start, self.layout.size()) }
-    }
-
-    fn fill(&mut self) {
-        assert!(self.start.addr().is_multiple_of(self.layout.align()), "{:?} at {:p}", self.layout, self.start);
-        let fill = self.fill;
-        self.bytes().fill(fill);
-    }
-
-    fn check(&mut self, size: usize) {
-        let fill = self.fill;
-        assert!(self.bytes()[..size].iter().all(|&byte| byte == fill), "{:?} has other bytes", self.layout);
+    /// Checks where the block is, and that each of its first `size` bytes is `byte`.
+    fn check_and_fill(&self, size: usize, byte: u8) {
+        let Block { start, layout, fill } = *self;
+        assert!(!start.is_null() && start.addr().is_multiple_of(layout.align()), "{layout:?} at {start:p}");
+        // SAFETY: nobody else has this memory, and so much of it is initialised.
+        let is_kept = unsafe { from_raw_parts(start, size) }.iter().all(|&found| found == byte);
+        assert!(is_kept, "{layout:?}: not all of {size} bytes are {byte}");
+        // SAFETY: the block has so many bytes.
+        unsafe { start.write_bytes(fill, layout.size()) };
     }
 
     pub fn resize(&mut self, size: usize) {
         // SAFETY: the block is from this allocator, with this layout, and the size isn't 0.
         self.start = black_box(unsafe { realloc(self.start, self.layout, size) });
-        assert!(!self.start.is_null());
         let kept = size.min(self.layout.size());
         self.layout = Layout::from_size_align(size, self.layout.align()).unwrap();
-        self.check(kept);
-        self.fill();
+        self.check_and_fill(kept, self.fill);
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.check(self.layout.size());
+            self.check_and_fill(self.layout.size(), self.fill);
         }
         // SAFETY: the block is from this allocator, with this layout.
         unsafe { dealloc(self.start, self.layout) }
@@ -68,9 +63,9 @@ impl Drop for Block {
 /// of its step, and checked later. So the test fails if two overlap, or if the allocator writes to one of them.
 pub fn run(random: &mut Rng) -> Vec<Block> {
     // Fewer steps and smaller blocks under Miri, which is slow.
-    let (most, bits) = if cfg!(miri) { (40, 11) } else { (300, 20) };
+    let (steps, bits) = if cfg!(miri) { (40, 11) } else { (300, 20) };
     let mut blocks: Vec<Block> = vec![];
-    for n in 0..random.u32(1..=most) {
+    for n in 0..random.u32(1..=steps) {
         // Mostly small, and now and then as much as a MiB.
         let size = 1 + random.usize(..) % (1 << random.u32(0..=bits));
         let align = 1 << if random.u8(..21) < 20 { random.u32(0..14) } else { random.u32(14..22) };
@@ -82,17 +77,13 @@ pub fn run(random: &mut Rng) -> Vec<Block> {
             _ => drop(blocks.swap_remove(which)),
         }
     }
-    ask_for_too_much();
-    blocks
-}
-
-/// Asks for what no kernel has. It is refused, and a block that can't grow to that stays as it is.
-fn ask_for_too_much() {
+    // No kernel has so much. A block that can't grow to that stays as it is.
     for align in [1, 16, 4096, 1 << 30, 1 << 62] {
         let most = Layout::from_size_align((1 << 63) - align, align).unwrap();
         let block = Block::new(Layout::from_size_align(10, align.min(4096)).unwrap(), 1, false);
         // SAFETY: the sizes aren't 0, and the block is from this allocator, with this layout.
-        let blocks = unsafe { [alloc(most), alloc_zeroed(most), realloc(block.start, block.layout, most.size())] };
-        assert!(black_box(blocks).iter().all(|block| block.is_null()), "{most:?}");
+        let refused = unsafe { [alloc(most), alloc_zeroed(most), realloc(block.start, block.layout, most.size())] };
+        assert!(black_box(refused).iter().all(|block| block.is_null()), "{most:?}");
     }
+    blocks
 }

@@ -7,7 +7,6 @@ import errno
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from signal import Signals
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # How much of what is in memory of the heap is read and compared, in bytes.
@@ -249,7 +248,7 @@ class Event:
         return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
 
     def words_of_fault(self):
-        name, address = Signals(self.arguments[0]).name, self.arguments[1]
+        name, address = self.arguments
         if address is None:
             return f"{name} ends the program", "The processor doesn't tell the address of the access."
         return f"the access to {address:#x} ends the program", f"The kernel sends {name}. {self.after.whose(address)}"

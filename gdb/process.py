@@ -8,19 +8,31 @@ import linecache
 import os
 from array import array
 from collections import Counter
-from functools import partial
-from signal import SIGBUS, SIGSEGV, Signals
+from itertools import count, takewhile
+from signal import Signals
 
 import gdb
 from event import COMPARED, PAGE, Event, Memory, Region
+from gdb.FrameIterator import FrameIterator
 
-CALLS = {"brk": ["address"], "write": ["fd", "bytes", "length"], "exit": []}
+CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 
 
 def pid():
     """Returns the number of the process, or 0 if there is none."""
     return gdb.selected_inferior().pid
+
+
+def frames():
+    """Returns the frames of the stack, from the newest on."""
+    return FrameIterator(gdb.newest_frame())
+
+
+def arguments_of(frame):
+    """Returns the arguments that the function of a frame has, by their names, without the alignment of a block."""
+    symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
+    return {symbol.name: int(symbol.value(frame)) for symbol in symbols}
 
 
 class Callback(gdb.Breakpoint):
@@ -47,89 +59,85 @@ class Process:
     def __init__(self):
         self.is_advancing = False
         self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
-        self.forget()
-        calls = {name: f"program_break::arch::{name}" for name in CALLS}
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
-        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *calls.values()]]
-        block = gdb.block_for_pc(main.pc)
-        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
-        starts = [(entry.pc, entry.line) for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
-        # A line may have no instruction of its own, but only those of functions that are inlined there.
-        for instruction in gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1):
-            inner, inlined = gdb.block_for_pc(instruction["addr"]), None
+        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *CALLS.values()]]
+        block, pcs = gdb.block_for_pc(main.pc), {}
+        for instruction in gdb.selected_inferior().architecture().disassemble(main.pc, block.end - 1):
+            pc = instruction["addr"]
+            # A line may have no instruction of its own, but only those of functions that are inlined there.
+            place, inner = gdb.find_pc_line(pc), gdb.block_for_pc(pc)
             while not (inner.function and inner.function.name == block.function.name):
-                inner, inlined = inner.superblock, inner if inner.function else inlined
-            if inlined and inlined.function.symtab.filename == main.symtab.filename:
-                starts.append((inlined.start, inlined.function.line))
-        pcs = {line: pc for pc, line in sorted(starts, reverse=True)}
+                place, inner = inner.function or place, inner.superblock
+            if place.line > main.line and place.symtab.filename == main.symtab.filename:
+                pcs.setdefault(place.line, pc)
         # In no locale, gdb takes all names for ASCII.
         with gdb.with_parameter("host-charset", "UTF-8"):
             self.file = os.fsdecode(main.symtab.fullname().encode())
-        for name, function in calls.items():
-            Callback(function, self.guarded(partial(self.on_call, name)))
-        callbacks = {line: self.guarded(partial(self.on_line, line)) for line in pcs}
-        self.line_breakpoints = {line: Callback(f"*{pc:#x}", callbacks[line]) for line, pc in pcs.items()}
+        for name, function in CALLS.items():
+            Callback(function, self.guarded(self.on_call, name))
+        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
+        on_lines = {line: self.guarded(self.on_line, line) for line in pcs}
+        self.line_breakpoints = {line: Callback(f"*{pc:#x}", on_lines[line]) for line, pc in pcs.items()}
+        self.forget()
         gdb.events.exited.connect(self.on_end)
+        gdb.events.stop.connect(self.guarded(self.on_stop))
         gdb.events.memory_changed.connect(self.on_memory_changed)
 
     def forget(self):
-        self.pid, self.now, self.has_faulted = pid(), Memory(), False  # the memory is that at the last event
+        self.pid, self.now = pid(), Memory()  # the memory is that at the last event
         self.heap_start = self.program_break = 0
-        self.count, self.result = 0, None  # the number of events; the breakpoint where a system call returns
-        self.events, self.pending = [], []  # what has not been shown yet; it is pending until the library has returned
-        self.is_loop, self.lines, self.last_line = False, [], []  # since the last event; the last line is a list, too
+        self.numbers, self.events = count(1), []  # the events are those that have not been shown yet
+        self.result = None  # the breakpoint where a system call returns
         self.output = b""  # what has been printed since the last event
-        self.calls = []  # of the allocator since the last event, where these are recorded
+        # Of the allocator, where this is recorded: the calls since the last event, and those that it has told already.
+        self.calls, self.told = [], []
         self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
-        self.loop, self.again = {}, Counter()  # the lines of a loop that is run again, and what its calls have done
+        self.loop, self.again = [], Counter()  # the lines of a loop that is run again, and what its calls have done
+        self.enable()
 
-    def guarded(self, function):
-        """Returns the function as gdb may call it. The process then stops if there is something to show. So it does at
-        an exception, which `advance` reports."""
+    def enable(self):
+        """Begins with the lines of the next event."""
+        self.begin = len(self.trail)
+        for breakpoint in self.line_breakpoints.values():
+            breakpoint.enabled = True
+
+    def guarded(self, function, *known):
+        """Returns the function as gdb may call it. The process then stops if there is something to show, but not yet if
+        the function returns true. It stops at an exception, too, which `advance` reports."""
 
         def call(*arguments):
+            is_early = False
             try:
                 if self.pid != pid():
                     self.forget()
-                    self.enable()
-                function(*arguments)
+                is_early = function(*known, *arguments)
             except Exception as error:
                 self.failure = error
-            return self.is_advancing and bool(self.events or self.failure)
+            return self.is_advancing and bool(self.failure or self.events and not is_early)
 
         return call
-
-    def enable(self):
-        for breakpoint in self.line_breakpoints.values():
-            breakpoint.enabled = True
 
     def on_call(self, name):
         """A system call is about to be made. If one was made from the same place before, this is a loop, whose further
         calls are one event."""
-        self.on_library_return()
-        frame, site = gdb.newest_frame(), {name}
-        arguments = [int(frame.read_var(argument)) for argument in CALLS[name]]
-        if arguments == [0] and self.heap_start:
+        arguments = list(arguments_of(gdb.newest_frame()).values())
+        if name == "brk" and arguments == [0] and self.heap_start:
             return  # It is no event if a program asks again where the break is.
-        while frame := frame.older():
-            site.add(frame.pc())
-        site = frozenset(site)
+        site = frozenset(frame.pc() for frame in frames())
         if not (self.joins_loops and site in self.sites):
             self.notice()
         elif not self.loop:
-            self.loop = {line: self.source(line) for line in self.trail[self.sites[site] :]}
+            self.loop = self.trail[self.sites[site] :]
             self.enable()
         # gdb keeps such a breakpoint until it stops the process, so in a loop there would be more and more.
         if self.result and self.result.is_valid():
             self.result.delete()
         if name != "exit":
-            on_return = partial(self.on_return, site, name, arguments)
-            self.result = Return(gdb.newest_frame(), self.guarded(on_return))
+            self.result = Return(gdb.newest_frame(), self.guarded(self.on_return, site, name, arguments))
 
     def on_return(self, site, name, arguments, value):
-        result = int(value)
         # An error is a negative number.
-        result = result - 2**64 if result >= 2**63 else result
+        result = (int(value) + 2**63) % 2**64 - 2**63
         written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
         if name == "brk" and result >= 0:
             self.heap_start, self.program_break = self.heap_start or result, result
@@ -138,38 +146,41 @@ class Process:
             self.output += written * (arguments[0] in (1, 2))
             # What can't be printed may start where the heap ends.
             if not self.heap_start <= arguments[1] <= max(self.now.heap.end, self.program_break):
-                return
+                return False
         if self.loop:
             if not has_failed or (site, "failed") in self.sites:
                 self.again[name, has_failed] += 1
                 self.last_call = name, arguments, result, written
-                return
+                return False
             self.notice()
         for key in [site, (site, "failed")][: 1 + has_failed]:
             self.sites.setdefault(key, max(len(self.trail) - 1, 0))
-        self.add(name, arguments, result, written, self.memory_now(), self.pending)
+        self.add(name, arguments, result, written)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
-        frame, outer = None, gdb.newest_frame()
-        while outer and (outer.name() or "").startswith("program_break::"):
-            frame, outer = outer, outer.older()
-        if frame:
-            Return(frame, self.guarded(lambda _: self.on_library_return()))
-        else:
-            self.on_library_return()
-
-    def on_library_return(self):
-        self.events += self.pending
-        self.pending = []
+        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), frames())]
+        if library:
+            Return(library[-1], self.guarded(lambda _: False))
+        return bool(library)
 
     def on_line(self, line):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
-        if line in self.loop or line in dict(self.lines):
-            self.is_loop, self.line_breakpoints[line].enabled = True, False
+        if line in self.loop or line in self.trail[self.begin :]:
+            self.line_breakpoints[line].enabled = False
+        else:
+            self.notice()
+            self.trail.append(line)
+
+    def on_stop(self, stop):
+        """The process has stopped. It is an event if this is because of an access to memory."""
+        if not isinstance(stop, gdb.SignalEvent) or stop.stop_signal not in ("SIGSEGV", "SIGBUS"):
             return
-        self.notice()
-        self.last_line = [(line, self.source(line))]
-        self.lines += self.last_line
-        self.trail.append(line)
+        info = gdb.parse_and_eval("$_siginfo")
+        # A signal from a process has a code that is not positive, and no address.
+        if int(info["si_code"]) > 0:
+            self.notice()
+            has_address = int(info["si_code"]) != SI_KERNEL
+            address = int(info["_sifields"]["_sigfault"]["si_addr"]) if has_address else None
+            self.add("fault", [stop.stop_signal, address])
 
     def on_memory_changed(self, changed):
         """The reader has stored something by hand, which is not the program's doing."""
@@ -177,48 +188,33 @@ class Process:
             self.now = self.memory_now()
 
     def on_end(self, exited):
-        if not self.is_advancing:
-            self.events = []  # The program has ended outside of the tour, so they are past.
+        self.events = []  # The program has ended outside of the tour, so they are past.
         signal, status = gdb.convenience_variable("_exitsignal"), getattr(exited, "exit_code", None)
         self.outcome = f"{Signals(int(signal)).name} ended the program" if signal else f"exit status {status}"
 
     def notice(self):
         """Adds an event if something has been stored since the last one, or if a loop has been run again."""
-        seen = self.memory_now()
-        is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
+        old, seen = self.now, self.memory_now()
         if self.again:
-            self.add(*self.last_call, seen, self.events)
-        elif is_changed or self.calls:
-            self.add("store", [], 0, b"", seen, self.events)
-        self.loop, self.again = {}, Counter()
+            self.add(*self.last_call)
+        elif (
+            seen.data != old.data
+            or (seen.heap.resident or 0) > (old.heap.resident or 0)
+            or self.calls not in ([], self.told)
+        ):
+            self.add("store")
+        self.loop, self.again = [], Counter()
 
-    def fault(self):
-        """Returns the signal that has stopped the process because of an access to memory, and the address. It returns
-        None if there is none, or if it has been told."""
-        if pid() and pid() == self.pid and not self.has_faulted:
-            signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
-            # A signal from a process has a code that is not positive, and no address.
-            if signal in (SIGSEGV, SIGBUS) and code > 0:
-                address = gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")
-                return [signal, None if code == SI_KERNEL else int(address)]
-
-    def notice_fault(self):
-        if not self.events and (fault := self.fault()):
-            self.on_library_return()
-            self.notice()
-            if not self.events:
-                self.add("fault", fault, 0, b"", self.memory_now(), self.events)
-                self.has_faulted = True
-
-    def add(self, name, arguments, result, written, now, events):
-        self.count += 1
-        lines = self.lines or self.last_line
+    def add(self, name, arguments=(), result=0, written=b""):
+        before, self.now = self.now, self.memory_now()
+        numbers = self.trail[self.begin :] or self.trail[-1:]
         if self.again:
-            lines = sorted((dict(lines) | self.loop).items())
-        about = self.now, now, lines, self.is_loop, self.again, self.calls, written, self.output
-        events.append(Event(self.count, name, arguments, result, *about))
-        self.now = now
-        self.lines, self.calls, self.output, self.is_loop = [], [], b"", False
+            numbers = sorted({*numbers, *self.loop})
+        lines = [(number, self.source(number)) for number in numbers]
+        is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints.values())
+        about = lines, is_loop, self.again, self.calls, written, self.output
+        self.events.append(Event(next(self.numbers), name, arguments, result, before, self.now, *about))
+        self.calls, self.output = [], b""
         self.enable()
 
     def source(self, line):
@@ -226,7 +222,7 @@ class Process:
 
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        memory.pages = pages_in_memory(memory.heap) if memory.heap.resident != 0 else []
+        memory.pages = pages_in_memory(memory.heap)
         # To read what isn't in memory would put a page of zeroes there, which the next step would count.
         for page in memory.pages[: COMPARED // PAGE]:
             start = max(page, memory.heap.start)
@@ -236,16 +232,15 @@ class Process:
     def advance(self):
         """Runs until something has happened. Starts the program if there is no process. Returns what has happened
         first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
-        self.notice_fault()
         if not self.events:
             self.is_advancing = True
             try:
                 gdb.execute("continue" if pid() else "run", to_string=True)
             except gdb.error as error:
-                raise gdb.GdbError(f"gdb can't run the program (a container may forbid ptrace): {error}") from None
+                how = "It starts programs by $SHELL and follows them by ptrace, which a container may forbid."
+                raise gdb.GdbError(f"gdb can't run the program: {str(error).rstrip('.')}. ({how})") from None
             finally:
                 self.is_advancing = False
-            self.notice_fault()
         failure, self.failure = self.failure, None
         if failure:
             raise failure

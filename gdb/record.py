@@ -16,16 +16,14 @@ sys.path.insert(0, HERE)
 import page  # beside this file
 import picture  # beside this file
 from event import Call  # beside this file
-from process import Callback, Process, pid  # beside this file
+from process import Callback, Process, arguments_of, frames, pid  # beside this file
 
 PR_SET_THP_DISABLE, ADDR_NO_RANDOMIZE = 41, 0x40000
 
 
 def allocator_call(frame, result):
-    """A call of one of Rust's functions for the heap, without the alignment."""
-    symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
-    arguments = {symbol.name: int(symbol.value(frame)) for symbol in symbols}
-    return Call(frame.name().split("__rust_")[1], arguments, result)
+    """A call of one of Rust's functions for the heap."""
+    return Call(frame.name().split("__rust_")[1], arguments_of(frame), result)
 
 
 class Recorder(Process):
@@ -34,7 +32,6 @@ class Recorder(Process):
     def __init__(self, name):
         super().__init__()
         self.name, self.joins_loops = name, name == "alloc"
-        self.told, self.late = [], []
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
@@ -46,19 +43,14 @@ class Recorder(Process):
     def on_block(self):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
-        call = allocator_call(frame, result)
-        # That a block has been freed is no event if the last one has told of this call. The next event tells it.
-        (self.calls if result or call.arguments != self.told else self.late).append(call)
+        self.calls.append(allocator_call(frame, result))
 
     def add(self, *event):
-        frame = gdb.newest_frame()
-        while frame and "__rust_" not in (frame.name() or ""):
-            frame = frame.older()
-        # This call has not returned yet.
-        unfinished = [allocator_call(frame, None)] if frame else []
-        self.calls = self.late + self.calls + unfinished
-        self.told, self.late = unfinished and unfinished[0].arguments, []
+        unfinished = [frame for frame in frames() if "__rust_" in (frame.name() or "")]
+        self.calls += [allocator_call(frame, None) for frame in unfinished]
         super().add(*event)
+        # That a block has been freed is no event of its own if this one has told of the call.
+        self.told = [allocator_call(frame, 0) for frame in unfinished]
 
     def memory_now(self):
         memory = super().memory_now()

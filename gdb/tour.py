@@ -53,8 +53,8 @@ def draw(before, memory, failed_at=None):
             yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_here}"
 
 
-def show(event, is_past):
-    """Returns the lines of a step, as many as there is room for."""
+def show(event, later):
+    """Returns the lines of a step, as many as there is room for. Of later events, there are the names."""
     call, (start, data, is_more) = [event.call()] if event.call() else [], event.shown()
     middle = [*call, "", *draw(event.before, event.after, event.failed_at)]
     below = ["", *[dump(start, data, is_more)] * bool(data)]
@@ -66,7 +66,7 @@ def show(event, is_past):
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
     printed = event.output.decode(errors="replace").splitlines()
-    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or event.name == "fault")
+    room = HEIGHT - 2 - 5 * ("fault" in [event.name, *later])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in printed)
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:
@@ -77,7 +77,7 @@ def show(event, is_past):
         source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
     # What has been printed may not end with a newline.
     blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
-    return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
+    return [*blank, f"Step {event.number}{', which is past' * (later not in ([], ['fault']))}: {event.title}", *source, *middle, *below]
 
 
 def follow():
@@ -128,7 +128,7 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     for _ in range(int(argument or 1)):
         event = process.advance()
         if event:
-            print(*show(event, bool(process.events)), sep="\n")
+            print(*show(event, [other.name for other in process.events]), sep="\n")
         if not event and not pid():
             print(f"\nThe end: {process.outcome}.")
             print("The kernel takes back all of the program's memory. To start again, type: tour")

@@ -116,8 +116,8 @@ class Call:
 
 
 def dump(start, data, is_more):
-    """Returns a line with bytes, or an empty one if there are none."""
-    return f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}" if data else ""
+    """Returns the line with these bytes, if there are any."""
+    return [f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"] if data else []
 
 
 @dataclass

@@ -150,7 +150,7 @@ def section(event, name, blocks, top, steps):
     yield f"<h3>Step {event.number} of {steps}: {event.title}</h3>"
     yield f'<p class="calls"><code>{"<br>".join(calls)}</code><p class="remark">{event.remark}'
     if name == "alloc" and event.name != "brk":
-        yield f"<br><code>{escape(dump(*event.shown()).strip())}</code>"
+        yield from (f"<br><code>{escape(line.strip())}</code>" for line in dump(*event.shown()))
     yield f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>'
     yield f'<b class="mem">in memory {in_memory:,}</b> <b class="u">in use {size(in_use)}</b></div>'
     yield from picture(event, name, blocks, top)

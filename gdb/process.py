@@ -195,13 +195,10 @@ class Process:
     def notice(self):
         """Adds an event if something has been stored since the last one, or if a loop has been run again."""
         old, seen = self.now, self.memory_now()
+        is_changed = seen.data != old.data or (seen.heap.resident or 0) > (old.heap.resident or 0)
         if self.again:
             self.add(*self.last_call)
-        elif (
-            seen.data != old.data
-            or (seen.heap.resident or 0) > (old.heap.resident or 0)
-            or self.calls not in ([], self.told)
-        ):
+        elif is_changed or self.calls not in ([], self.told):
             self.add("store")
         self.loop, self.again = [], Counter()
 
@@ -272,8 +269,8 @@ def regions():
     """Returns what is mapped now, from the highest address down. Neighbours that belong together are one region: the
     parts of the program, those of the heap, and what the kernel has added."""
     found = []
-    program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
-    names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}
+    names = {b"[stack]": "stack; grows down", b"[heap]": "heap"}
+    names[os.readlink(f"/proc/{pid()}/exe".encode())] = "program"
     # Not every kernel says how much is in memory.
     smaps, maps = (f"/proc/{pid()}/{name}" for name in ["smaps", "maps"])
     with open(smaps if os.path.exists(smaps) else maps, "rb") as file:  # in any encoding: the program's path is in it

@@ -24,40 +24,17 @@ def pid():
     return gdb.selected_inferior().pid
 
 
-def frames():
-    """Returns the frames of the stack, from the newest on."""
-    return FrameIterator(gdb.newest_frame())
-
-
 def arguments_of(frame):
     """Returns the arguments that the function of a frame has, by their names, without the alignment of a block."""
     symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
     return {symbol.name: int(symbol.value(frame)) for symbol in symbols}
 
 
-class Callback(gdb.Breakpoint):
-    """A breakpoint that calls a function. The process stops there, without a message, if the result is true."""
-
-    def __init__(self, location, function):
-        super().__init__(location, internal=True)
-        self.silent, self.stop = True, function
-
-
-class Return(gdb.FinishBreakpoint):
-    """A breakpoint where the function of a frame returns. It calls another one with the result."""
-
-    def __init__(self, frame, function):
-        super().__init__(frame, internal=True)
-        self.silent, self.stop = True, lambda: function(self.return_value)
-
-
 class Process:
     """What has been seen of the process so far. Fails if gdb doesn't find the program's functions and lines."""
 
-    joins_loops = True
-
-    def __init__(self):
-        self.is_advancing = False
+    def __init__(self, joins_loops=True):
+        self.joins_loops, self.is_advancing = joins_loops, False
         self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
         main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *CALLS.values()]]
@@ -72,12 +49,13 @@ class Process:
                 pcs.setdefault(place.line, pc)
         # In no locale, gdb takes all names for ASCII.
         with gdb.with_parameter("host-charset", "UTF-8"):
-            self.file = os.fsdecode(main.symtab.fullname().encode())
+            self.file, path = main.symtab.filename, os.fsdecode(main.symtab.fullname().encode())
+        self.source = {line: linecache.getline(path, line).rstrip() for line in range(main.line, max(pcs) + 1)}
         for name, function in CALLS.items():
-            Callback(function, self.guarded(self.on_call, name))
+            self.call_at(gdb.Breakpoint, function, self.on_call, name)
         # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
-        on_lines = {line: self.guarded(self.on_line, line) for line in pcs}
-        self.line_breakpoints = {line: Callback(f"*{pc:#x}", on_lines[line]) for line, pc in pcs.items()}
+        starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
+        self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
         self.forget()
         gdb.events.exited.connect(self.on_end)
         gdb.events.stop.connect(self.guarded(self.on_stop))
@@ -98,7 +76,7 @@ class Process:
     def enable(self):
         """Begins with the lines of the next event."""
         self.begin = len(self.trail)
-        for breakpoint in self.line_breakpoints.values():
+        for breakpoint in self.line_breakpoints:
             breakpoint.enabled = True
 
     def guarded(self, function, *known):
@@ -117,13 +95,19 @@ class Process:
 
         return call
 
-    def on_call(self, name):
+    def call_at(self, kind, place, function, *known):
+        """Makes a breakpoint of gdb's that calls the function, with what is known and itself."""
+        breakpoint = type("Callback", (kind,), {"stop": self.guarded(function, *known)})(place, internal=True)
+        breakpoint.silent = True
+        return breakpoint
+
+    def on_call(self, name, breakpoint):
         """A system call is about to be made. If one was made from the same place before, this is a loop, whose further
         calls are one event."""
         arguments = list(arguments_of(gdb.newest_frame()).values())
         if name == "brk" and arguments == [0] and self.heap_start:
             return  # It is no event if a program asks again where the break is.
-        site = frozenset(frame.pc() for frame in frames())
+        site = frozenset(frame.pc() for frame in FrameIterator(gdb.newest_frame()))
         if not (self.joins_loops and site in self.sites):
             self.notice()
         elif not self.loop:
@@ -133,11 +117,12 @@ class Process:
         if self.result and self.result.is_valid():
             self.result.delete()
         if name != "exit":
-            self.result = Return(gdb.newest_frame(), self.guarded(self.on_return, site, name, arguments))
+            returns = gdb.FinishBreakpoint, gdb.newest_frame()
+            self.result = self.call_at(*returns, self.on_return, site, name, arguments)
 
-    def on_return(self, site, name, arguments, value):
+    def on_return(self, site, name, arguments, breakpoint):
         # An error is a negative number.
-        result = (int(value) + 2**63) % 2**64 - 2**63
+        result = (int(breakpoint.return_value) + 2**63) % 2**64 - 2**63
         written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
         if name == "brk" and result >= 0:
             self.heap_start, self.program_break = self.heap_start or result, result
@@ -157,15 +142,16 @@ class Process:
             self.sites.setdefault(key, max(len(self.trail) - 1, 0))
         self.add(name, arguments, result, written)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
-        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), frames())]
+        stack = FrameIterator(gdb.newest_frame())
+        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
         if library:
-            Return(library[-1], self.guarded(lambda _: False))
+            self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: False)
         return bool(library)
 
-    def on_line(self, line):
+    def on_line(self, line, breakpoint):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
         if line in self.loop or line in self.trail[self.begin :]:
-            self.line_breakpoints[line].enabled = False
+            breakpoint.enabled = False
         else:
             self.notice()
             self.trail.append(line)
@@ -207,19 +193,25 @@ class Process:
         numbers = self.trail[self.begin :] or self.trail[-1:]
         if self.again:
             numbers = sorted({*numbers, *self.loop})
-        lines = [(number, self.source(number)) for number in numbers]
-        is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints.values())
-        about = lines, is_loop, self.again, self.calls, written, self.output
-        self.events.append(Event(next(self.numbers), name, arguments, result, before, self.now, *about))
+        lines = [(number, self.source[number]) for number in numbers]
+        is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints)
+        what = next(self.numbers), name, arguments, result, written
+        self.events.append(Event(*what, before, self.now, lines, is_loop, self.again, self.calls, self.output))
         self.calls, self.output = [], b""
         self.enable()
 
-    def source(self, line):
-        return linecache.getline(self.file, line).rstrip()
-
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        memory.pages = pages_in_memory(memory.heap)
+        # All pages, if the kernel doesn't tell. Otherwise those that are in memory, in the first GiB of the heap.
+        pages = range(memory.heap.start & -PAGE, memory.heap.end, PAGE)[: 2**30 // PAGE]
+        path = f"/proc/{pid()}/pagemap"
+        if memory.heap.resident is not None and os.path.exists(path):
+            with open(path, "rb") as file:
+                file.seek(pages.start // PAGE * 8)
+                entries = array("Q", file.read(len(pages) * 8))
+            # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
+            pages = [page for page, bits in zip(pages, entries) if bits >> 56 & 1]
+        memory.pages = list(pages)
         # To read what isn't in memory would put a page of zeroes there, which the next step would count.
         for page in memory.pages[: COMPARED // PAGE]:
             start = max(page, memory.heap.start)
@@ -250,19 +242,6 @@ def read(address, length):
         return gdb.selected_inferior().read_memory(address, length).tobytes() if length else b""
     except gdb.MemoryError:
         return b""
-
-
-def pages_in_memory(heap):
-    """Returns the addresses of the pages that are in memory, in the first GiB of the heap; of all if the kernel doesn't
-    tell."""
-    pages = range(heap.start & -PAGE, heap.end, PAGE)[: 2**30 // PAGE]
-    path = f"/proc/{pid()}/pagemap"
-    if heap.resident is None or not os.path.exists(path):
-        return list(pages)
-    with open(path, "rb") as file:
-        file.seek(pages.start // PAGE * 8)
-        # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
-        return [page for page, bits in zip(pages, array("Q", file.read(len(pages) * 8))) if bits >> 56 & 1]
 
 
 def regions():

@@ -134,38 +134,33 @@ def picture(event, name, blocks, top):
     yield f'{leads}"/></svg>'
 
 
-def section(event, name, blocks, top, steps):
-    """A step: what happens, in words, and the memory after that."""
-    calls = [str(call) for call in event.calls if call.result is not None]
-    if len(calls) > 12:
-        calls[12:] = [f"… {len(calls):,} calls have returned"]
-    calls += [f"{call} <i>in progress</i>" for call in event.calls if call.result is None]
-    lines = " ".join(str(line) for line, _ in event.lines)
-    in_use = sum(high - low for low, high, kind in blocks if kind == "u")
-    yield f'<section id="{name}/{event.number}" data-lines="{lines}"><div class="words">'
-    yield f"<h3>Step {event.number} of {steps}: {event.title}</h3>"
-    calls = "<br>".join(filter(None, [*calls, event.call()]))
-    yield f'<p class="calls"><code>{calls}</code><p class="remark">{event.remark}'
-    if name == "alloc" and event.name != "brk":
-        yield from (f"<br><code>{escape(line.strip())}</code>" for line in dump(*event.shown()))
-    yield f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>'
-    yield f'<b class="mem">in memory {len(event.after.pages) * PAGE:,}</b> <b class="u">in use {size(in_use)}</b></div>'
-    yield from picture(event, name, blocks, top)
-    yield "</section>"
-
-
 def replace(html, name, events, process):
-    """Returns the page with another part about this program, whose process has ended."""
+    """Returns the page with another part about this program, whose process has ended: each step in words, with the
+    memory after it, the source, and what has been printed."""
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
-    lines = []
+    before, after = html.split(f"<!-- {name} -->\n")
+    lines = [f"{before}<!-- {name} -->"]
     for event, now in zip(events, blocks(events, name)):
-        lines += section(event, name, now, top, len(events))
+        calls = [str(call) for call in event.calls if call.result is not None]
+        if len(calls) > 12:
+            calls[12:] = [f"… {len(calls):,} calls have returned"]
+        calls += [f"{call} <i>in progress</i>" for call in event.calls if call.result is None]
+        calls = "<br>".join(filter(None, [*calls, event.call()]))
+        numbers = " ".join(str(line) for line, _ in event.lines)
+        in_use = sum(high - low for low, high, kind in now if kind == "u")
+        lines.append(f'<section id="{name}/{event.number}" data-lines="{numbers}"><div class="words">')
+        lines.append(f"<h3>Step {event.number} of {len(events)}: {event.title}</h3>")
+        lines.append(f'<p class="calls"><code>{calls}</code><p class="remark">{event.remark}')
+        if name == "alloc" and event.name != "brk":
+            lines += [f"<br><code>{escape(line.strip())}</code>" for line in dump(*event.shown())]
+        lines.append(f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>')
+        mapped = f'<b class="mem">in memory {len(event.after.pages) * PAGE:,}</b>'
+        lines.append(f'{mapped} <b class="u">in use {size(in_use)}</b></div>')
+        lines += [*picture(event, name, now, top), "</section>"]
     lines.append(f'<div class="source"><p><code>main</code> in {process.file}<pre tabindex="0">')
     lines += [f'<span data-line="{number}">{escape(line)}</span>' for number, line in process.source.items()]
     lines.append('</pre></div><div class="output"><p>What it has printed, and after which step<pre tabindex="0">')
     printed = [(event.number - (event.name != "write"), event.output) for event in events]
     for number, text in [*printed, (len(events), process.output)]:
         lines += [f'<span data-step="{number}">{escape(line)}</span>' for line in text.decode().splitlines()]
-    before, after = html.split(f"<!-- {name} -->\n")
-    lines = [f"{before}<!-- {name} -->", *lines, f"</pre></div>\n{after[after.index('</article>'):]}"]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"</pre></div>\n{after[after.index('</article>'):]}"])

@@ -9,7 +9,6 @@ import os
 from array import array
 from collections import Counter
 from itertools import count, takewhile
-from signal import Signals
 
 import gdb
 from event import COMPARED, PAGE, Event, Memory, Region
@@ -57,7 +56,6 @@ class Process:
         starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
         self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
         self.forget()
-        gdb.events.exited.connect(self.on_end)
         gdb.events.stop.connect(self.guarded(self.on_stop))
         gdb.events.memory_changed.connect(self.on_memory_changed)
 
@@ -81,17 +79,16 @@ class Process:
 
     def guarded(self, function, *known):
         """Returns the function as gdb may call it. The process then stops if there is something to show, but not yet if
-        the function returns true. It stops at an exception, too, which `advance` reports."""
+        the function returns a value. It stops at an exception, too, which `advance` reports."""
 
         def call(*arguments):
-            is_early = False
             try:
                 if self.pid != pid():
                     self.forget()
                 is_early = function(*known, *arguments)
             except Exception as error:
-                self.failure = error
-            return self.is_advancing and bool(self.failure or self.events and not is_early)
+                self.failure, is_early = error, False
+            return self.is_advancing and bool(self.events or self.failure) and not is_early
 
         return call
 
@@ -131,12 +128,12 @@ class Process:
             self.output += written * (arguments[0] in (1, 2))
             # What can't be printed may start where the heap ends.
             if not self.heap_start <= arguments[1] <= max(self.now.heap.end, self.program_break):
-                return False
+                return
         if self.loop:
             if not has_failed or (site, "failed") in self.sites:
                 self.again[name, has_failed] += 1
                 self.last_call = name, arguments, result, written
-                return False
+                return
             self.notice()
         for key in [site, (site, "failed")][: 1 + has_failed]:
             self.sites.setdefault(key, max(len(self.trail) - 1, 0))
@@ -145,8 +142,8 @@ class Process:
         stack = FrameIterator(gdb.newest_frame())
         library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
         if library:
-            self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: False)
-        return bool(library)
+            self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: None)
+        return library
 
     def on_line(self, line, breakpoint):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
@@ -172,11 +169,6 @@ class Process:
         """The reader has stored something by hand, which is not the program's doing."""
         if self.pid == pid():
             self.now = self.memory_now()
-
-    def on_end(self, exited):
-        self.events = []  # The program has ended outside of the tour, so they are past.
-        signal, status = gdb.convenience_variable("_exitsignal"), getattr(exited, "exit_code", None)
-        self.outcome = f"{Signals(int(signal)).name} ended the program" if signal else f"exit status {status}"
 
     def notice(self):
         """Adds an event if something has been stored since the last one, or if a loop has been run again."""
@@ -221,8 +213,9 @@ class Process:
     def advance(self):
         """Runs until something has happened. Starts the program if there is no process. Returns what has happened
         first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
-        if not self.events:
-            self.is_advancing = True
+        # What happened before the program ended outside of the tour is past.
+        if not (pid() and self.events):
+            self.events, self.is_advancing = [], True
             try:
                 gdb.execute("continue" if pid() else "run", to_string=True)
             except gdb.error as error:

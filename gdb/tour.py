@@ -11,6 +11,7 @@ import textwrap
 from contextlib import suppress
 from functools import cache
 from itertools import islice
+from signal import Signals
 
 import gdb
 
@@ -54,17 +55,17 @@ def draw(before, memory, failed_at=None):
             yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_here}"
 
 
-def show(event, later):
-    """Returns the lines of a step, as many as there is room for. Of later events, there are the names."""
+def show(event, process):
+    """Returns the lines of a step, as many as there is room for."""
     call, dumped = event.call(), dump(*event.shown())
     middle = [*[call] * bool(call), "", *draw(event.before, event.after, event.failed_at)]
     below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
-    where = os.path.basename(follow().file + ":").removeprefix("main.rs:")
+    where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
-    room = HEIGHT - 2 - 5 * ("fault" in [event.name, *later])
+    room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:
@@ -75,8 +76,8 @@ def show(event, later):
         source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
     # What has been printed may not end with a newline.
     blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
-    is_past = later not in ([], ["fault"])
-    return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
+    past = ", which is past" * (event.after != process.now)
+    return [*blank, f"Step {event.number}{past}: {event.title}", *source, *middle, *below]
 
 
 class Command(gdb.Command):
@@ -118,9 +119,11 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
     if argument and not argument.strip("0").isdecimal():
         raise gdb.GdbError(f"tour takes a number of steps, not {argument}")
     for event in islice(iter(process.advance, None), int(argument or 1)):
-        print(*show(event, [other.name for other in process.events]), sep="\n")
+        print(*show(event, process), sep="\n")
     if not pid():
-        print(f"\nThe end: {process.outcome}.")
+        signal, status = (gdb.convenience_variable(name) for name in ["_exitsignal", "_exitcode"])
+        outcome = f"exit status {status}" if signal is None else f"{Signals(int(signal)).name} ended the program"
+        print(f"\nThe end: {outcome}.")
         print("The kernel takes back all of the program's memory. To start again, type: tour")
 
 

@@ -1,6 +1,5 @@
-"""What happened in a process, and its memory before and after it. The words about an event are made from these alone.
-
-This knows nothing of gdb: process.py makes the events, and the tour, the picture and the page show them.
+"""What happened in a process, and its memory before and after that, with all words about it. This knows nothing of gdb:
+process.py makes the events, and the tour, the picture and the page show them.
 """
 
 import errno
@@ -142,12 +141,14 @@ class Event:
             # What comes into memory is zero.
             old = self.before.data.get(address, bytes(len(page)))
             self.changed += [address + n for n in range(len(page) * (page != old)) if page[n] != old[n]]
+        moved = self.after.program_break - self.before.program_break
+        self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
         is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
         where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
         self.change = f"{size(len(self.changed))} changed{where}"
         # How many bytes of the heap came into memory, if the kernel tells.
-        old, new = self.before.heap.resident, self.after.heap.resident
-        self.faulted_in = None if None in (old, new) else new - old
+        residents = [memory.heap.resident for memory in (self.before, self.after)]
+        self.faulted_in = None if None in residents else residents[1] - residents[0]
         is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT
         self.failed_at = self.arguments[1] if is_bad else None  # the address of an access that has failed
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
@@ -157,8 +158,7 @@ class Event:
         self.title = ", ".join(blocks + [self.title] * (self.name != "store" or not blocks))
 
     def shown(self):
-        """Returns the bytes that the event is about: where they are, those that fit in a line, and whether more
-        follow."""
+        """Returns the bytes that the event is about: where they are, those that fit in a line, and if more follow."""
         memory = self.after
         if self.name == "write":
             return self.arguments[1], self.written[:8], len(self.written) > 8
@@ -187,13 +187,12 @@ class Event:
             return "the kernel refuses to move the break", f"It returns where the break still is. {reason}."
         if not before.heap_start:
             return "the program break is found", "The heap ends here. It is still empty, so it also starts here."
-        moved, mapped = after.program_break - before.program_break, after.heap.end - before.heap.end
-        title = f"the break moves {'up' if moved > 0 else 'down'} by {size(abs(moved))}"
-        if not moved:
+        mapped, title = after.heap.end - before.heap.end, f"the break moves {self.moved}"
+        if not self.moved:
             return "the break stays where it is", "This is where the program has asked for it."
         if mapped < 0:
             return title, f"The kernel has taken back {size(-mapped)}. An access there would end the program."
-        if moved < 0:
+        if after.program_break < before.program_break:
             return title, "Only whole pages go back. These bytes can still be accessed."
         if not mapped:
             return title, "The kernel maps whole pages, and this page was mapped before."
@@ -232,8 +231,7 @@ class Event:
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
         words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
-        moved = self.after.program_break - self.before.program_break
-        where = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
+        where = f"has moved {self.moved}" if self.moved else "is where it was"
         changed = f" {self.change}." * bool(self.changed)
         return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
 

@@ -127,16 +127,14 @@ def picture(event, name, blocks, top):
         for place, (at, lines, kind) in spread(labels):
             first = place - LINE * (len(lines) - 1)
             leads += lead.format(at, first - 4)
-            yield text("", first, lines[0], kind)
-            for n, line in enumerate(lines[1:], 1):
-                yield text("", first + n * LINE, line)
+            for n, line in enumerate(lines):
+                yield text("", first + n * LINE, line, kind * (n == 0))
         yield "</g>"
     yield f'{leads}"/></svg>'
 
 
 def replace(html, name, events, process):
-    """Returns the page with another part about this program, whose process has ended: each step in words, with the
-    memory after it, the source, and what has been printed."""
+    """Returns the page with another part about this program, whose process has ended."""
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
     before, after = html.split(f"<!-- {name} -->\n")
     lines = [f"{before}<!-- {name} -->"]

@@ -1,7 +1,5 @@
-"""The picture of a recorded run: its memory, in which the steps happen in turn.
-
-Each step is drawn as it was recorded. CSS alone shows them in turn, for a minute at most. After that, and for a viewer
-who prefers reduced motion, the third step is seen.
+"""The picture of a recorded run: its memory after each step. CSS alone shows the steps in turn, for a minute at most.
+After that, and for a viewer who prefers reduced motion, the third one is seen.
 """
 
 from xml.sax.saxutils import escape

@@ -1,7 +1,5 @@
-"""The process that gdb runs: what it does, as events, and what its memory looks like.
-
-This only reads: the arguments and results of the system calls at breakpoints, the bytes of the heap in memory, and the
-mappings in /proc/PID/smaps. It needs gdb 12 or later, with Python.
+"""The process that gdb runs: what it does, as events. It is only read: the arguments and results of the system calls at
+breakpoints, the bytes of the heap in memory, and the mappings in /proc/PID/smaps.
 """
 
 import linecache
@@ -33,8 +31,8 @@ class Process:
     """What has been seen of the process so far. Fails if gdb doesn't find the program's functions and lines."""
 
     def __init__(self, joins_loops=True):
-        self.joins_loops, self.is_advancing = joins_loops, False
-        self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
+        # What goes wrong at a breakpoint is kept for `advance`, since gdb would only print it.
+        self.joins_loops, self.is_advancing, self.failure = joins_loops, False, None
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
         main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *CALLS.values()]]
         block, pcs = gdb.block_for_pc(main.pc), {}
@@ -56,7 +54,7 @@ class Process:
         starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
         self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
         self.forget()
-        gdb.events.stop.connect(self.guarded(self.on_stop))
+        gdb.events.stop.connect(self.on_stop)
         gdb.events.memory_changed.connect(self.on_memory_changed)
 
     def forget(self):
@@ -77,30 +75,25 @@ class Process:
         for breakpoint in self.line_breakpoints:
             breakpoint.enabled = True
 
-    def guarded(self, function, *known):
-        """Returns the function as gdb may call it. The process then stops if there is something to show, but not yet if
-        the function returns a value. It stops at an exception, too, which `advance` reports."""
+    def call_at(self, kind, place, function, *known):
+        """Makes a breakpoint of gdb's that calls the function, with what is known and itself. The process then stops if
+        there is something to show, but not yet if the function returns a value. At an exception, it stops, too."""
 
-        def call(*arguments):
+        def stop(breakpoint):
             try:
                 if self.pid != pid():
                     self.forget()
-                is_early = function(*known, *arguments)
+                is_early = function(*known, breakpoint)
             except Exception as error:
                 self.failure, is_early = error, False
             return self.is_advancing and bool(self.events or self.failure) and not is_early
 
-        return call
-
-    def call_at(self, kind, place, function, *known):
-        """Makes a breakpoint of gdb's that calls the function, with what is known and itself."""
-        breakpoint = type("Callback", (kind,), {"stop": self.guarded(function, *known)})(place, internal=True)
+        breakpoint = type("Callback", (kind,), {"stop": stop})(place, internal=True)
         breakpoint.silent = True
         return breakpoint
 
     def on_call(self, name, breakpoint):
-        """A system call is about to be made. If one was made from the same place before, this is a loop, whose further
-        calls are one event."""
+        """A system call is about to be made. If one was made from here before, this is a loop."""
         arguments = list(arguments_of(gdb.newest_frame()).values())
         if name == "brk" and arguments == [0] and self.heap_start:
             return  # It is no event if a program asks again where the break is.
@@ -155,15 +148,12 @@ class Process:
 
     def on_stop(self, stop):
         """The process has stopped. It is an event if this is because of an access to memory."""
-        if not isinstance(stop, gdb.SignalEvent) or stop.stop_signal not in ("SIGSEGV", "SIGBUS"):
-            return
-        info = gdb.parse_and_eval("$_siginfo")
+        signal = self.pid == pid() and getattr(stop, "stop_signal", None)
         # A signal from a process has a code that is not positive, and no address.
-        if int(info["si_code"]) > 0:
+        if signal in ("SIGSEGV", "SIGBUS") and (code := int(gdb.parse_and_eval("$_siginfo.si_code"))) > 0:
             self.notice()
-            has_address = int(info["si_code"]) != SI_KERNEL
-            address = int(info["_sifields"]["_sigfault"]["si_addr"]) if has_address else None
-            self.add("fault", [stop.stop_signal, address])
+            address = gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")
+            self.add("fault", [signal, None if code == SI_KERNEL else int(address)])
 
     def on_memory_changed(self, changed):
         """The reader has stored something by hand, which is not the program's doing."""

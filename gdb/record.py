@@ -47,8 +47,7 @@ class Recorder(Process):
         self.calls.append(allocator_call(frame, result))
 
     def add(self, *event):
-        stack = FrameIterator(gdb.newest_frame())
-        unfinished = [frame for frame in stack if "__rust_" in (frame.name() or "")]
+        unfinished = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
         self.calls += [allocator_call(frame, None) for frame in unfinished]
         super().add(*event)
         # That a block has been freed is no event of its own if this one has told of the call.

@@ -1,6 +1,5 @@
-"""A guided tour of a program that moves the program break, in gdb. It stops at each move, refusal and store, when
-something is printed from the heap, and when an access ends the program. It shows the lines of main that were run, the
-system call with its result, and the memory at this moment.
+"""A guided tour of a program that moves the program break, in gdb. Each stop shows what has happened, the lines of main
+that were run, the system call with its result, and the memory then.
 
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """
@@ -25,8 +24,7 @@ WIDTH, HEIGHT = 80, 24
 
 
 def draw(before, memory, failed_at=None):
-    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
-    `before`, and where an access has failed."""
+    """Draws the article's picture, in the columns of `layout`, with marks where it has changed and an access failed."""
     heap, old, start = memory.heap, before.heap, memory.heap_start
     # What there may be to mark: its name, its address, and its address before, if it had one.
     places = [("end of the page", heap.end, old.end * (old.end > old.start))] * (heap.end > heap.start)
@@ -81,14 +79,14 @@ def show(event, process):
 
 
 class Command(gdb.Command):
-    """Makes a function a command of gdb's, with its docstring as the help. The pager doesn't stop the output, since it
-    would take the Enter that is meant for the next step. What goes wrong is reported in a sentence."""
+    """A command of gdb's made of a function, whose docstring is the help. What goes wrong is reported in a sentence."""
 
     def __init__(self, function):
         self.function, self.__doc__ = function, function.__doc__
         super().__init__(function.__name__, gdb.COMMAND_USER)
 
     def invoke(self, argument, from_tty):
+        # The pager would take the Enter that is meant for the next step.
         with gdb.with_parameter("pagination", False):
             try:
                 self.function(argument)
@@ -132,8 +130,7 @@ def memory(argument):
     """Draw the memory of the process as it is now, and show the bytes of the heap."""
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
-    process = follow()
-    now = process.memory_now()
+    now = follow().memory_now()
     print(*draw(now, now), "", sep="\n")
     if now.heap_start:
         print(*dump(*now.bytes_from(now.heap_start, now.program_break)), now.state(), sep="\n")

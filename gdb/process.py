@@ -232,7 +232,7 @@ def regions():
     parts of the program, those of the heap, and what the kernel has added."""
     found = []
     names = {b"[stack]": "stack; grows down", b"[heap]": "heap"}
-    names[os.readlink(f"/proc/{pid()}/exe".encode())] = "program"
+    names[os.fsencode(os.readlink(f"/proc/{pid()}/exe"))] = "program"
     # Not every kernel says how much is in memory.
     smaps, maps = (f"/proc/{pid()}/{name}" for name in ["smaps", "maps"])
     with open(smaps if os.path.exists(smaps) else maps, "rb") as file:  # in any encoding: the program's path is in it

@@ -1,13 +1,11 @@
-"""What happened in a process, and its memory before and after it. The words about an event are made from these alone.
-
-This knows nothing of gdb: process.py makes the events, and the tour, the picture and the page show them.
+"""What happened in a process, and its memory before and after that, with all words about it. This knows nothing of gdb:
+process.py makes the events, and the tour, the picture and the page show them.
 """
 
 import errno
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from signal import Signals
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # How much of what is in memory of the heap is read and compared, in bytes.
@@ -15,7 +13,7 @@ COMPARED = 1024 * 1024
 
 
 def size(length):
-    """Returns a number of bytes, exactly. So numbers can be compared, with each other and with those in the source."""
+    """Returns a number of bytes, exactly, as it can be compared with others and with those in the source."""
     return f"{length:,} byte{'s' * (length != 1)}"
 
 
@@ -57,10 +55,9 @@ class Memory:
     def __post_init__(self):
         start = self.heap_start
         above = [region for region in self.regions if region.name == "heap" and region.end > start]
-        self.heap = above[0] if above else Region(start, start, "", "heap", 0)  # the pages of the heap
-        if self.heap.start < start:
-            # Some kernels take zeroed data of the program, right below the heap, for a part of it.
-            self.heap = Region(start, self.heap.end, self.heap.permissions, "heap")
+        heap, *_ = above or [Region(start, start, "", "heap", 0)]
+        # Some kernels take zeroed data of the program, right below the heap, for a part of it.
+        self.heap = heap if heap.start >= start else Region(start, heap.end, "", "heap")  # the pages of the heap
         self.asked_for = self.program_break - start
         self.top = max(self.top, self.heap.end)
 
@@ -105,8 +102,7 @@ class Call:
 
     def __str__(self):
         shown = ", ".join(hex(value) if name == "ptr" else str(value) for name, value in self.arguments.items())
-        result = " …" if self.result is None else f" = {self.result:#x}" if self.result else ""
-        return f"{self.name}({shown}){result}"
+        return f"{self.name}({shown}){f' = {self.result:#x}' if self.result else ''}"
 
     def what(self):
         """Returns what has happened to the block."""
@@ -117,8 +113,8 @@ class Call:
 
 
 def dump(start, data, is_more):
-    """Returns a line with bytes, or an empty one if there are none."""
-    return f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}" if data else ""
+    """Returns the line with these bytes, if there are any."""
+    return [f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"] if data else []
 
 
 @dataclass
@@ -130,35 +126,39 @@ class Event:
     name: str  # of the call, or of the last one in a loop; "store" or "fault"
     arguments: list  # of the call, or the signal and the address, which is None if the processor doesn't tell it
     result: int
+    written: bytes  # what the call has written, or the first of it
     before: Memory
     after: Memory
     lines: list  # of main that were run since the last event, each as its number and text
     is_loop: bool  # whether these lines were run again
     again: Counter  # how often each call has come again in a loop, with whether it has failed
     calls: list  # of the allocator since the last event, where these are recorded
-    written: bytes  # what the call has written, or the first of it
     output: bytes  # what has been printed since the last event
 
     def __post_init__(self):
         self.changed = []  # the addresses of the bytes that are not as before
-        if self.name == "store" or self.again:
-            for address, page in self.after.data.items():
-                # What comes into memory is zero.
-                old = self.before.data.get(address, bytes(len(page)))
-                if page != old:
-                    self.changed += [address + n for n, (was, now) in enumerate(zip(old, page)) if was != now]
+        for address, page in self.after.data.items():
+            # What comes into memory is zero.
+            old = self.before.data.get(address, bytes(len(page)))
+            self.changed += [address + n for n in range(len(page) * (page != old)) if page[n] != old[n]]
+        moved = self.after.program_break - self.before.program_break
+        self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
+        is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
+        where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
+        self.change = f"{size(len(self.changed))} changed{where}"
+        # How many bytes of the heap came into memory, if the kernel tells.
+        residents = [memory.heap.resident for memory in (self.before, self.after)]
+        self.faulted_in = None if None in residents else residents[1] - residents[0]
         is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT
         self.failed_at = self.arguments[1] if is_bad else None  # the address of an access that has failed
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
         # The calls of the allocator that have returned came before a system call.
         counts = Counter(call.what() for call in self.calls if call.result is not None)
         blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
-        if blocks:
-            self.title = ", ".join(blocks + [self.title] * (self.name != "store"))
+        self.title = ", ".join(blocks + [self.title] * (self.name != "store" or not blocks))
 
     def shown(self):
-        """Returns the bytes that the event is about: where they are, those that fit in a line, and whether more
-        follow."""
+        """Returns the bytes that the event is about: where they are, those that fit in a line, and if more follow."""
         memory = self.after
         if self.name == "write":
             return self.arguments[1], self.written[:8], len(self.written) > 8
@@ -174,11 +174,6 @@ class Event:
             return f"brk({address}) = {self.result if self.result < 0 else hex(self.result)}"
         return "write({}, {:#x}, {}) = {}".format(*self.arguments, self.result) if self.name == "write" else ""
 
-    def faulted_in(self):
-        """Returns how many bytes of the heap came into memory, if the kernel tells."""
-        residents = self.before.heap.resident, self.after.heap.resident
-        return None if None in residents else residents[1] - residents[0]
-
     def words_of_brk(self):
         before, after, asked_for = self.before, self.after, self.arguments[0]
         if self.result < 0:
@@ -191,19 +186,17 @@ class Event:
                 reason = f"Other memory is in the way at {above[-1].start:#x}: {above[-1].name}"
             return "the kernel refuses to move the break", f"It returns where the break still is. {reason}."
         if not before.heap_start:
-            found = "the program break is found"
-            return found, "The heap ends here. It is still empty, so it also starts here."
-        moved, mapped = after.program_break - before.program_break, after.heap.end - before.heap.end
-        title = f"the break moves {'up' if moved > 0 else 'down'} by {size(abs(moved))}"
-        if not moved:
+            return "the program break is found", "The heap ends here. It is still empty, so it also starts here."
+        mapped, title = after.heap.end - before.heap.end, f"the break moves {self.moved}"
+        if not self.moved:
             return "the break stays where it is", "This is where the program has asked for it."
         if mapped < 0:
             return title, f"The kernel has taken back {size(-mapped)}. An access there would end the program."
-        if moved < 0:
+        if after.program_break < before.program_break:
             return title, "Only whole pages go back. These bytes can still be accessed."
         if not mapped:
             return title, "The kernel maps whole pages, and this page was mapped before."
-        promised = ". These are only promised, and not in memory yet" * (self.faulted_in() == 0)
+        promised = ". These are only promised, and not in memory yet" * (self.faulted_in == 0)
         return title, f"The kernel maps whole pages{promised}."
 
     def words_of_write(self):
@@ -222,13 +215,8 @@ class Event:
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
         return f"{size(self.result)} {verb} {to} from the heap", remark
 
-    def words_of_changed(self):
-        is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
-        where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
-        return f"{size(len(self.changed))} changed{where}"
-
     def words_of_store(self):
-        remark, faulted_in = self.words_of_changed(), self.faulted_in()
+        remark, faulted_in = self.change, self.faulted_in
         if faulted_in == PAGE:
             remark += f". A page fault brought {size(faulted_in)} into memory"
         elif faulted_in is not None:
@@ -243,13 +231,12 @@ class Event:
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
         words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
-        moved = self.after.program_break - self.before.program_break
-        where = f"has moved {'up' if moved > 0 else 'down'} by {size(abs(moved))}" if moved else "is where it was"
-        changed = f" {self.words_of_changed()}." * bool(self.changed)
+        where = f"has moved {self.moved}" if self.moved else "is where it was"
+        changed = f" {self.change}." * bool(self.changed)
         return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
 
     def words_of_fault(self):
-        name, address = Signals(self.arguments[0]).name, self.arguments[1]
+        name, address = self.arguments
         if address is None:
             return f"{name} ends the program", "The processor doesn't tell the address of the access."
         return f"the access to {address:#x} ends the program", f"The kernel sends {name}. {self.after.whose(address)}"

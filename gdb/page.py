@@ -17,11 +17,11 @@ def blocks(events, name):
     """Returns for each event the blocks then, from the bottom up: where each starts and ends, and its kind."""
     used, freed = {}, {}
     for event in events:
-        being_freed, memory = set(), event.after
+        being_freed, memory = [], event.after
         for call in event.calls:
             block, size = call.arguments.get("ptr"), call.arguments.get("new_size", call.arguments["size"])
             if call.result is None:
-                being_freed |= {block} if call.name == "dealloc" else set()
+                being_freed += [block] * (call.name == "dealloc")
             elif block in used:
                 freed[block] = used.pop(block)
             if call.result:
@@ -29,12 +29,12 @@ def blocks(events, name):
                 freed = {at: size for at, size in freed.items() if at + size <= call.result or end <= at}
         found = [(at, at + size, "d" if at in being_freed else "u") for at, size in used.items()]
         # A free list says itself what is free. Without an allocator, all that the program asks for is in use.
-        free = memory.free if name == "free_list" else [(at, at + size, 0) for at, size in freed.items()]
-        found += [(low, high, "f") for low, high, _ in free]
+        free = memory.free if name == "free_list" else [(at, at + size) for at, size in freed.items()]
+        found += [(low, high, "f") for low, high, *_ in free]
         found += [(memory.heap_start, memory.program_break, "u")] * (name == "alloc")
         # The break may have moved down since.
-        low_ones = [(low, min(high, memory.program_break), kind) for low, high, kind in found]
-        yield sorted(one for one in low_ones if one[0] < one[1])
+        end = memory.program_break
+        yield sorted((low, min(high, end), kind) for low, high, kind in found if low < min(high, end))
 
 
 def parts(blocks, memory):
@@ -52,8 +52,8 @@ def parts(blocks, memory):
 
 
 def spread(labels):
-    """Moves labels apart that would overlap, and returns each after the place of its last line. They come from the
-    lowest to the highest, each as where it belongs, its lines and its class."""
+    """Moves labels apart that overlap: where each belongs, its lines and its class, from the lowest to the highest.
+    Returns each after the place of its last line."""
     places, y = [], BOTTOM + 2 * LINE
     for at, lines, _ in labels:
         y = min(at + 4, y - LINE)
@@ -76,8 +76,8 @@ def picture(event, name, blocks, top):
     while heap.end > heap.start and top > LARGE and zoom * ZOOM * (heap.end - heap.start) <= top:
         zoom *= ZOOM
     # The addresses that the step's calls name.
-    named = {call.arguments.get("ptr") for call in event.calls} | {call.result for call in event.calls}
-    named |= {event.arguments[1]} if event.name == "write" else set()
+    named = [address for call in event.calls for address in (call.arguments.get("ptr"), call.result)]
+    named += event.arguments[1:2] if event.name == "write" else []
 
     def y(address):
         return BOTTOM - (BOTTOM - TOP) * (address - heap.start) * zoom / top
@@ -93,12 +93,9 @@ def picture(event, name, blocks, top):
     yield text(150, 32, f"a gap of {about(stack.start - heap.end)}")
     if zoom > 1:
         yield text(-16, 16, f"drawn {zoom} times") + text(-16, 28, "as large")
-    at = heap.start
-    in_memory = set(memory.pages)
-    for kind, run in groupby("mem" if page in in_memory else "promised" for page in range(at, heap.end, PAGE)):
-        end = at + len(list(run)) * PAGE
-        yield box(kind, at, end)
-        at = end
+    for is_in_memory, run in groupby(range(heap.start, heap.end, PAGE), set(memory.pages).__contains__):
+        first, *_, last = [*run] * 2
+        yield box("mem" if is_in_memory else "promised", first, last + PAGE)
 
     labels, shown = [], parts(blocks, memory)
     free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
@@ -116,10 +113,11 @@ def picture(event, name, blocks, top):
             yield box(kind, low, high, f"{words} {what}")
 
     # The program has the address of the first free block, and each of these that of the next.
-    links = [(BOTTOM + 8, low) for low, *_ in memory.free[:1]]
-    links += [(y(low) - 3, next) for low, _, next in memory.free if next]
-    for at, to in links:
-        yield f'<path class="link" d="M142 {at:.4g}C162 {at:.4g} 162 {y(to) - 3:.4g} 144 {y(to) - 1:.4g}"/>'
+    at = BOTTOM + 8
+    for low, *_ in memory.free:
+        to = y(low)
+        yield f'<path class="link" d="M142 {at:.4g}C162 {at:.4g} 162 {to - 3:.4g} 144 {to - 1:.4g}"/>'
+        at = to - 3
 
     edges = {heap.start: "heap start", heap.end: "end of the page", memory.program_break: "program break"}
     edges = [(y(address) + 5, [edge, f"{address:#x}"], "") for address, edge in sorted(edges.items())]
@@ -129,46 +127,38 @@ def picture(event, name, blocks, top):
         for place, (at, lines, kind) in spread(labels):
             first = place - LINE * (len(lines) - 1)
             leads += lead.format(at, first - 4)
-            yield text("", first, lines[0], kind)
-            for n, line in enumerate(lines[1:], 1):
-                yield text("", first + n * LINE, line)
+            for n, line in enumerate(lines):
+                yield text("", first + n * LINE, line, kind * (n == 0))
         yield "</g>"
     yield f'{leads}"/></svg>'
 
 
-def section(event, name, blocks, top, steps):
-    """A step: what happens, in words, and the memory after that."""
-    calls = [str(call) for call in event.calls if call.result is not None]
-    if len(calls) > 12:
-        calls[12:] = [f"… {len(calls):,} calls have returned"]
-    calls += [f"{call}".removesuffix(" …") + " <i>in progress</i>" for call in event.calls if call.result is None]
-    calls += [event.call()] if event.call() else []
-    lines = " ".join(str(line) for line, _ in event.lines)
-    in_memory = len(event.after.pages) * PAGE
-    in_use = sum(high - low for low, high, kind in blocks if kind == "u")
-    yield f'<section id="{name}/{event.number}" data-lines="{lines}"><div class="words">'
-    yield f"<h3>Step {event.number} of {steps}: {event.title}</h3>"
-    yield f'<p class="calls"><code>{"<br>".join(calls)}</code><p class="remark">{event.remark}'
-    if name == "alloc" and event.name != "brk":
-        yield f"<br><code>{escape(dump(*event.shown()).strip())}</code>"
-    yield f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>'
-    yield f'<b class="mem">in memory {in_memory:,}</b> <b class="u">in use {size(in_use)}</b></div>'
-    yield from picture(event, name, blocks, top)
-    yield "</section>"
-
-
-def replace(html, name, events, file, source, output):
-    """Returns the page with another part about this program, which has printed `output` after all events."""
+def replace(html, name, events, process):
+    """Returns the page with another part about this program, whose process has ended."""
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
-    lines = []
-    for event, now in zip(events, blocks(events, name)):
-        lines += section(event, name, now, top, len(events))
-    lines.append(f'<div class="source"><p><code>main</code> in {file}<pre tabindex="0">')
-    lines += [f'<span data-line="{number}">{escape(line)}</span>' for number, line in source]
-    lines.append('</pre></div><div class="output"><p>What it has printed, and after which step<pre tabindex="0">')
-    printed = [(event.number - (event.name != "write"), event.output) for event in events] + [(len(events), output)]
-    for number, text in printed:
-        lines += [f'<span data-step="{number}">{escape(line)}</span>' for line in text.decode().splitlines()]
     before, after = html.split(f"<!-- {name} -->\n")
-    lines = [f"{before}<!-- {name} -->", *lines, f"</pre></div>\n{after[after.index('</article>'):]}"]
-    return "\n".join(lines)
+    lines = [f"{before}<!-- {name} -->"]
+    for event, now in zip(events, blocks(events, name)):
+        calls = [str(call) for call in event.calls if call.result is not None]
+        if len(calls) > 12:
+            calls[12:] = [f"… {len(calls):,} calls have returned"]
+        calls += [f"{call} <i>in progress</i>" for call in event.calls if call.result is None]
+        calls = "<br>".join(filter(None, [*calls, event.call()]))
+        numbers = " ".join(str(line) for line, _ in event.lines)
+        in_use = sum(high - low for low, high, kind in now if kind == "u")
+        lines.append(f'<section id="{name}/{event.number}" data-lines="{numbers}"><div class="words">')
+        lines.append(f"<h3>Step {event.number} of {len(events)}: {event.title}</h3>")
+        lines.append(f'<p class="calls"><code>{calls}</code><p class="remark">{event.remark}')
+        if name == "alloc" and event.name != "brk":
+            lines += [f"<br><code>{escape(line.strip())}</code>" for line in dump(*event.shown())]
+        lines.append(f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>')
+        mapped = f'<b class="mem">in memory {len(event.after.pages) * PAGE:,}</b>'
+        lines.append(f'{mapped} <b class="u">in use {size(in_use)}</b></div>')
+        lines += [*picture(event, name, now, top), "</section>"]
+    lines.append(f'<div class="source"><p><code>main</code> in {process.file}<pre tabindex="0">')
+    lines += [f'<span data-line="{number}">{escape(line)}</span>' for number, line in process.source.items()]
+    lines.append('</pre></div><div class="output"><p>What it has printed, and after which step<pre tabindex="0">')
+    printed = [(event.number - (event.name != "write"), event.output) for event in events]
+    for number, text in [*printed, (len(events), process.output)]:
+        lines += [f'<span data-step="{number}">{escape(line)}</span>' for line in text.decode().splitlines()]
+    return "\n".join([*lines, f"</pre></div>\n{after[after.index('</article>'):]}"])

@@ -1,7 +1,5 @@
-"""The picture of a recorded run: its memory, in which the steps happen in turn.
-
-Each step is drawn as it was recorded. CSS alone shows them in turn, for a minute at most. After that, and for a viewer
-who prefers reduced motion, the third step is seen.
+"""The picture of a recorded run: its memory after each step. CSS alone shows the steps in turn, for a minute at most.
+After that, and for a viewer who prefers reduced motion, the third one is seen.
 """
 
 from xml.sax.saxutils import escape
@@ -69,17 +67,17 @@ def draw_step(event, events, top):
 
 def replace(svg, events):
     """Returns the picture with other steps. Its frame, before the comment, stays as it is."""
-    places = {region.name: region for region in events[0].after.regions}
-    program, stack, start = places["program"], places["stack; grows down"], events[0].after.heap_start
+    places, start = {region.name: region for region in events[0].after.regions}, events[0].after.heap_start
+    program, stack = places["program"], places["stack; grows down"]
     top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
-    turn = min(SECONDS * len(events), MINUTE)
+    turn, share = min(SECONDS * len(events), MINUTE), 100 / len(events)
     steps = escape("; ".join(event.title for event in events))
     lines = [f'<desc id="desc">The stack, a very large gap, the heap, and the program. The steps: {steps}.</desc>']
     lines += ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
     lines += [f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}"]
     for event in events:
-        begin, end = (100 * at / len(events) for at in (event.number - 1, event.number))
-        frames = f"0% {{ opacity: 0 }} {begin:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }}"
+        end = share * event.number
+        frames = f"0% {{ opacity: 0 }} {end - share:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }}"
         lines.append(f"@keyframes step{event.number} {{ {frames} }}")
     lines.append("</style>")
     for y, address in [(46, stack.end), (98, stack.start), (306, start), (370, program.start)]:

@@ -1,20 +1,18 @@
-"""The process that gdb runs: what it does, as events, and what its memory looks like.
-
-This only reads: the arguments and results of the system calls at breakpoints, the bytes of the heap in memory, and the
-mappings in /proc/PID/smaps. It needs gdb 12 or later, with Python.
+"""The process that gdb runs: what it does, as events. It is only read: the arguments and results of the system calls at
+breakpoints, the bytes of the heap in memory, and the mappings in /proc/PID/smaps.
 """
 
 import linecache
 import os
 from array import array
 from collections import Counter
-from functools import partial
-from signal import SIGBUS, SIGSEGV, Signals
+from itertools import count, takewhile
 
 import gdb
 from event import COMPARED, PAGE, Event, Memory, Region
+from gdb.FrameIterator import FrameIterator
 
-CALLS = {"brk": ["address"], "write": ["fd", "bytes", "length"], "exit": []}
+CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 
 
@@ -23,113 +21,98 @@ def pid():
     return gdb.selected_inferior().pid
 
 
-class Callback(gdb.Breakpoint):
-    """A breakpoint that calls a function. The process stops there, without a message, if the result is true."""
-
-    def __init__(self, location, function):
-        super().__init__(location, internal=True)
-        self.silent, self.stop = True, function
-
-
-class Return(gdb.FinishBreakpoint):
-    """A breakpoint where the function of a frame returns. It calls another one with the result."""
-
-    def __init__(self, frame, function):
-        super().__init__(frame, internal=True)
-        self.silent, self.stop = True, lambda: function(self.return_value)
+def arguments_of(frame):
+    """Returns the arguments that the function of a frame has, by their names, without the alignment of a block."""
+    symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
+    return {symbol.name: int(symbol.value(frame)) for symbol in symbols}
 
 
 class Process:
     """What has been seen of the process so far. Fails if gdb doesn't find the program's functions and lines."""
 
-    joins_loops = True
-
-    def __init__(self):
-        self.is_advancing = False
-        self.failure = None  # what has gone wrong at a breakpoint, where gdb would only print it
-        self.forget()
-        calls = {name: f"program_break::arch::{name}" for name in CALLS}
+    def __init__(self, joins_loops=True):
+        # What goes wrong at a breakpoint is kept for `advance`, since gdb would only print it.
+        self.joins_loops, self.is_advancing, self.failure = joins_loops, False, None
         # This fails where there is no such function. A breakpoint would wait for one to be loaded.
-        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *calls.values()]]
-        block = gdb.block_for_pc(main.pc)
-        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
-        starts = [(entry.pc, entry.line) for entry in main.symtab.linetable() if block.start < entry.pc < block.end]
-        # A line may have no instruction of its own, but only those of functions that are inlined there.
-        for instruction in gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1):
-            inner, inlined = gdb.block_for_pc(instruction["addr"]), None
+        main, *_ = [gdb.decode_line(name)[1][0] for name in ["main", *CALLS.values()]]
+        block, pcs = gdb.block_for_pc(main.pc), {}
+        for instruction in gdb.selected_inferior().architecture().disassemble(main.pc, block.end - 1):
+            pc = instruction["addr"]
+            # A line may have no instruction of its own, but only those of functions that are inlined there.
+            place, inner = gdb.find_pc_line(pc), gdb.block_for_pc(pc)
             while not (inner.function and inner.function.name == block.function.name):
-                inner, inlined = inner.superblock, inner if inner.function else inlined
-            if inlined and inlined.function.symtab.filename == main.symtab.filename:
-                starts.append((inlined.start, inlined.function.line))
-        pcs = {line: pc for pc, line in sorted(starts, reverse=True)}
+                place, inner = inner.function or place, inner.superblock
+            if place.line > main.line and place.symtab.filename == main.symtab.filename:
+                pcs.setdefault(place.line, pc)
         # In no locale, gdb takes all names for ASCII.
         with gdb.with_parameter("host-charset", "UTF-8"):
-            self.file = os.fsdecode(main.symtab.fullname().encode())
-        for name, function in calls.items():
-            Callback(function, self.guarded(partial(self.on_call, name)))
-        callbacks = {line: self.guarded(partial(self.on_line, line)) for line in pcs}
-        self.line_breakpoints = {line: Callback(f"*{pc:#x}", callbacks[line]) for line, pc in pcs.items()}
-        gdb.events.exited.connect(self.on_end)
+            self.file, path = main.symtab.filename, os.fsdecode(main.symtab.fullname().encode())
+        self.source = {line: linecache.getline(path, line).rstrip() for line in range(main.line, max(pcs) + 1)}
+        for name, function in CALLS.items():
+            self.call_at(gdb.Breakpoint, function, self.on_call, name)
+        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
+        starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
+        self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
+        self.forget()
+        gdb.events.stop.connect(self.on_stop)
         gdb.events.memory_changed.connect(self.on_memory_changed)
 
     def forget(self):
-        self.pid, self.now, self.has_faulted = pid(), Memory(), False  # the memory is that at the last event
+        self.pid, self.now = pid(), Memory()  # the memory is that at the last event
         self.heap_start = self.program_break = 0
-        self.count, self.result = 0, None  # the number of events; the breakpoint where a system call returns
-        self.events, self.pending = [], []  # what has not been shown yet; it is pending until the library has returned
-        self.is_loop, self.lines, self.last_line = False, [], []  # since the last event; the last line is a list, too
+        self.numbers, self.events = count(1), []  # the events are those that have not been shown yet
+        self.result = None  # the breakpoint where a system call returns
         self.output = b""  # what has been printed since the last event
-        self.calls = []  # of the allocator since the last event, where these are recorded
+        # Of the allocator, where this is recorded: the calls since the last event, and those that it has told already.
+        self.calls, self.told = [], []
         self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
-        self.loop, self.again = {}, Counter()  # the lines of a loop that is run again, and what its calls have done
+        self.loop, self.again = [], Counter()  # the lines of a loop that is run again, and what its calls have done
+        self.enable()
 
-    def guarded(self, function):
-        """Returns the function as gdb may call it. The process then stops if there is something to show. So it does at
-        an exception, which `advance` reports."""
+    def enable(self):
+        """Begins with the lines of the next event."""
+        self.begin = len(self.trail)
+        for breakpoint in self.line_breakpoints:
+            breakpoint.enabled = True
 
-        def call(*arguments):
+    def call_at(self, kind, place, function, *known):
+        """Makes a breakpoint of gdb's that calls the function, with what is known and itself. The process then stops if
+        there is something to show, but not yet if the function returns a value. At an exception, it stops, too."""
+
+        def stop(breakpoint):
             try:
                 if self.pid != pid():
                     self.forget()
-                    self.enable()
-                function(*arguments)
+                is_early = function(*known, breakpoint)
             except Exception as error:
-                self.failure = error
-            return self.is_advancing and bool(self.events or self.failure)
+                self.failure, is_early = error, False
+            return self.is_advancing and bool(self.events or self.failure) and not is_early
 
-        return call
+        breakpoint = type("Callback", (kind,), {"stop": stop})(place, internal=True)
+        breakpoint.silent = True
+        return breakpoint
 
-    def enable(self):
-        for breakpoint in self.line_breakpoints.values():
-            breakpoint.enabled = True
-
-    def on_call(self, name):
-        """A system call is about to be made. If one was made from the same place before, this is a loop, whose further
-        calls are one event."""
-        self.on_library_return()
-        frame, site = gdb.newest_frame(), {name}
-        arguments = [int(frame.read_var(argument)) for argument in CALLS[name]]
-        if arguments == [0] and self.heap_start:
+    def on_call(self, name, breakpoint):
+        """A system call is about to be made. If one was made from here before, this is a loop."""
+        arguments = list(arguments_of(gdb.newest_frame()).values())
+        if name == "brk" and arguments == [0] and self.heap_start:
             return  # It is no event if a program asks again where the break is.
-        while frame := frame.older():
-            site.add(frame.pc())
-        site = frozenset(site)
+        site = frozenset(frame.pc() for frame in FrameIterator(gdb.newest_frame()))
         if not (self.joins_loops and site in self.sites):
             self.notice()
         elif not self.loop:
-            self.loop = {line: self.source(line) for line in self.trail[self.sites[site] :]}
+            self.loop = self.trail[self.sites[site] :]
             self.enable()
         # gdb keeps such a breakpoint until it stops the process, so in a loop there would be more and more.
         if self.result and self.result.is_valid():
             self.result.delete()
         if name != "exit":
-            on_return = partial(self.on_return, site, name, arguments)
-            self.result = Return(gdb.newest_frame(), self.guarded(on_return))
+            returns = gdb.FinishBreakpoint, gdb.newest_frame()
+            self.result = self.call_at(*returns, self.on_return, site, name, arguments)
 
-    def on_return(self, site, name, arguments, value):
-        result = int(value)
+    def on_return(self, site, name, arguments, breakpoint):
         # An error is a negative number.
-        result = result - 2**64 if result >= 2**63 else result
+        result = (int(breakpoint.return_value) + 2**63) % 2**64 - 2**63
         written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
         if name == "brk" and result >= 0:
             self.heap_start, self.program_break = self.heap_start or result, result
@@ -147,86 +130,70 @@ class Process:
             self.notice()
         for key in [site, (site, "failed")][: 1 + has_failed]:
             self.sites.setdefault(key, max(len(self.trail) - 1, 0))
-        self.add(name, arguments, result, written, self.memory_now(), self.pending)
+        self.add(name, arguments, result, written)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
-        frame, outer = None, gdb.newest_frame()
-        while outer and (outer.name() or "").startswith("program_break::"):
-            frame, outer = outer, outer.older()
-        if frame:
-            Return(frame, self.guarded(lambda _: self.on_library_return()))
-        else:
-            self.on_library_return()
+        stack = FrameIterator(gdb.newest_frame())
+        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
+        if library:
+            self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: None)
+        return library
 
-    def on_library_return(self):
-        self.events += self.pending
-        self.pending = []
-
-    def on_line(self, line):
+    def on_line(self, line, breakpoint):
         """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
-        if line in self.loop or line in dict(self.lines):
-            self.is_loop, self.line_breakpoints[line].enabled = True, False
-            return
-        self.notice()
-        self.last_line = [(line, self.source(line))]
-        self.lines += self.last_line
-        self.trail.append(line)
+        if line in self.loop or line in self.trail[self.begin :]:
+            breakpoint.enabled = False
+        else:
+            self.notice()
+            self.trail.append(line)
+
+    def on_stop(self, stop):
+        """The process has stopped. It is an event if this is because of an access to memory."""
+        signal = self.pid == pid() and getattr(stop, "stop_signal", None)
+        # A signal from a process has a code that is not positive, and no address.
+        if signal in ("SIGSEGV", "SIGBUS") and (code := int(gdb.parse_and_eval("$_siginfo.si_code"))) > 0:
+            self.notice()
+            address = gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")
+            self.add("fault", [signal, None if code == SI_KERNEL else int(address)])
 
     def on_memory_changed(self, changed):
         """The reader has stored something by hand, which is not the program's doing."""
         if self.pid == pid():
             self.now = self.memory_now()
 
-    def on_end(self, exited):
-        if not self.is_advancing:
-            self.events = []  # The program has ended outside of the tour, so they are past.
-        signal, status = gdb.convenience_variable("_exitsignal"), getattr(exited, "exit_code", None)
-        self.outcome = f"{Signals(int(signal)).name} ended the program" if signal else f"exit status {status}"
-
     def notice(self):
         """Adds an event if something has been stored since the last one, or if a loop has been run again."""
-        seen = self.memory_now()
-        is_changed = seen.data != self.now.data or (seen.heap.resident or 0) > (self.now.heap.resident or 0)
+        old, seen = self.now, self.memory_now()
+        is_changed = seen.data != old.data or (seen.heap.resident or 0) > (old.heap.resident or 0)
         if self.again:
-            self.add(*self.last_call, seen, self.events)
-        elif is_changed or self.calls:
-            self.add("store", [], 0, b"", seen, self.events)
-        self.loop, self.again = {}, Counter()
+            self.add(*self.last_call)
+        elif is_changed or self.calls not in ([], self.told):
+            self.add("store")
+        self.loop, self.again = [], Counter()
 
-    def fault(self):
-        """Returns the signal that has stopped the process because of an access to memory, and the address. It returns
-        None if there is none, or if it has been told."""
-        if pid() and pid() == self.pid and not self.has_faulted:
-            signal, code = (int(gdb.parse_and_eval(f"$_siginfo.{name}")) for name in ["si_signo", "si_code"])
-            # A signal from a process has a code that is not positive, and no address.
-            if signal in (SIGSEGV, SIGBUS) and code > 0:
-                address = gdb.parse_and_eval("$_siginfo._sifields._sigfault.si_addr")
-                return [signal, None if code == SI_KERNEL else int(address)]
-
-    def notice_fault(self):
-        if not self.events and (fault := self.fault()):
-            self.on_library_return()
-            self.notice()
-            if not self.events:
-                self.add("fault", fault, 0, b"", self.memory_now(), self.events)
-                self.has_faulted = True
-
-    def add(self, name, arguments, result, written, now, events):
-        self.count += 1
-        lines = self.lines or self.last_line
+    def add(self, name, arguments=(), result=0, written=b""):
+        before, self.now = self.now, self.memory_now()
+        numbers = self.trail[self.begin :] or self.trail[-1:]
         if self.again:
-            lines = sorted((dict(lines) | self.loop).items())
-        about = self.now, now, lines, self.is_loop, self.again, self.calls, written, self.output
-        events.append(Event(self.count, name, arguments, result, *about))
-        self.now = now
-        self.lines, self.calls, self.output, self.is_loop = [], [], b"", False
+            numbers = sorted({*numbers, *self.loop})
+        lines = [(number, self.source[number]) for number in numbers]
+        is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints)
+        what = next(self.numbers), name, arguments, result, written
+        self.events.append(Event(*what, before, self.now, lines, is_loop, self.again, self.calls, self.output))
+        self.calls, self.output = [], b""
         self.enable()
-
-    def source(self, line):
-        return linecache.getline(self.file, line).rstrip()
 
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        memory.pages = pages_in_memory(memory.heap) if memory.heap.resident != 0 else []
+        # All pages, if the kernel doesn't tell. Otherwise those that are in memory, in the first GiB of the heap.
+        pages = range(memory.heap.start & -PAGE, memory.heap.end, PAGE)[: 2**30 // PAGE]
+        path = f"/proc/{pid()}/pagemap"
+        if memory.heap.resident is not None and os.path.exists(path):
+            with open(path, "rb") as file:
+                file.seek(pages.start // PAGE * 8)
+                entries = array("Q", file.read(len(pages) * 8))
+            # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
+            pages = [page for page, bits in zip(pages, entries) if bits >> 56 & 1]
+        memory.pages = list(pages)
         # To read what isn't in memory would put a page of zeroes there, which the next step would count.
         for page in memory.pages[: COMPARED // PAGE]:
             start = max(page, memory.heap.start)
@@ -236,16 +203,16 @@ class Process:
     def advance(self):
         """Runs until something has happened. Starts the program if there is no process. Returns what has happened
         first, or None if the program has ended, or has stopped elsewhere, which gdb has shown."""
-        self.notice_fault()
-        if not self.events:
-            self.is_advancing = True
+        # What happened before the program ended outside of the tour is past.
+        if not (pid() and self.events):
+            self.events, self.is_advancing = [], True
             try:
                 gdb.execute("continue" if pid() else "run", to_string=True)
             except gdb.error as error:
-                raise gdb.GdbError(f"gdb can't run the program (a container may forbid ptrace): {error}") from None
+                how = "It starts programs by $SHELL and follows them by ptrace, which a container may forbid."
+                raise gdb.GdbError(f"gdb can't run the program: {str(error).rstrip('.')}. ({how})") from None
             finally:
                 self.is_advancing = False
-            self.notice_fault()
         failure, self.failure = self.failure, None
         if failure:
             raise failure
@@ -260,25 +227,12 @@ def read(address, length):
         return b""
 
 
-def pages_in_memory(heap):
-    """Returns the addresses of the pages that are in memory, in the first GiB of the heap; of all if the kernel doesn't
-    tell."""
-    pages = range(heap.start & -PAGE, heap.end, PAGE)[: 2**30 // PAGE]
-    path = f"/proc/{pid()}/pagemap"
-    if heap.resident is None or not os.path.exists(path):
-        return list(pages)
-    with open(path, "rb") as file:
-        file.seek(pages.start // PAGE * 8)
-        # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
-        return [page for page, bits in zip(pages, array("Q", file.read(len(pages) * 8))) if bits >> 56 & 1]
-
-
 def regions():
     """Returns what is mapped now, from the highest address down. Neighbours that belong together are one region: the
     parts of the program, those of the heap, and what the kernel has added."""
     found = []
-    program = os.fsencode(os.readlink(f"/proc/{pid()}/exe"))
-    names = {program: "program", b"[stack]": "stack; grows down", b"[heap]": "heap"}
+    names = {b"[stack]": "stack; grows down", b"[heap]": "heap"}
+    names[os.fsencode(os.readlink(f"/proc/{pid()}/exe"))] = "program"
     # Not every kernel says how much is in memory.
     smaps, maps = (f"/proc/{pid()}/{name}" for name in ["smaps", "maps"])
     with open(smaps if os.path.exists(smaps) else maps, "rb") as file:  # in any encoding: the program's path is in it

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import gdb
+from gdb.FrameIterator import FrameIterator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
@@ -16,87 +17,69 @@ sys.path.insert(0, HERE)
 import page  # beside this file
 import picture  # beside this file
 from event import Call  # beside this file
-from process import Callback, Process, pid  # beside this file
+from process import Process, arguments_of, pid  # beside this file
 
 PR_SET_THP_DISABLE, ADDR_NO_RANDOMIZE = 41, 0x40000
 
 
 def allocator_call(frame, result):
-    """A call of one of Rust's functions for the heap, without the alignment."""
-    symbols = [symbol for symbol in frame.block() if symbol.is_argument and symbol.name != "align"]
-    arguments = {symbol.name: int(symbol.value(frame)) for symbol in symbols}
-    return Call(frame.name().split("__rust_")[1], arguments, result)
+    """A call of one of Rust's functions for the heap."""
+    return Call(frame.name().split("__rust_")[1], arguments_of(frame), result)
 
 
 class Recorder(Process):
     """A process of which more is seen: what it asks of its allocator, and what a free list keeps in its free blocks."""
 
     def __init__(self, name):
-        super().__init__()
-        self.name, self.joins_loops = name, name == "alloc"
-        self.told, self.late = [], []
+        super().__init__(joins_loops=name == "alloc")
+        self.has_free_list = name == "free_list"
         for function in ["alloc", "alloc_zeroed", "realloc", "dealloc"] if name != "alloc" else []:
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
             code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
             # The result is there after the last call in the function.
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
-            Callback(f"*{result:#x}", self.guarded(self.on_block))
+            self.call_at(gdb.Breakpoint, f"*{result:#x}", self.on_block)
 
-    def on_block(self):
+    def on_block(self, breakpoint):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
-        call = allocator_call(frame, result)
-        # That a block has been freed is no event if the last one has told of this call. The next event tells it.
-        (self.calls if result or call.arguments != self.told else self.late).append(call)
+        self.calls.append(allocator_call(frame, result))
 
     def add(self, *event):
-        frame = gdb.newest_frame()
-        while frame and "__rust_" not in (frame.name() or ""):
-            frame = frame.older()
-        # This call has not returned yet.
-        unfinished = [allocator_call(frame, None)] if frame else []
-        self.calls = self.late + self.calls + unfinished
-        self.told, self.late = unfinished and unfinished[0].arguments, []
+        unfinished = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
+        self.calls += [allocator_call(frame, None) for frame in unfinished]
         super().add(*event)
+        # That a block has been freed is no event of its own if this one has told of the call.
+        self.told = [allocator_call(frame, 0) for frame in unfinished]
 
     def memory_now(self):
         memory = super().memory_now()
-        free = self.name == "free_list" and gdb.parse_and_eval("free_list::HEAP")["first"]["value"]["value"]
+        free = self.has_free_list and gdb.parse_and_eval("free_list::HEAP")["first"]["value"]["value"]
         while free:
             memory.free.append((int(free), int(free["end"]), int(free["next"])))
             free = free["next"]
         return memory
 
 
-def record(name):
-    """Runs the program. Returns what happened, the file that main is in, its lines there with their numbers, and what
-    was printed after all that."""
-    # Where there are huge pages, what comes into memory would depend on the machine.
-    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
-    process, events = Recorder(name), []
+gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
+gdb.execute("set confirm off")  # the process may be there yet after a failure
+gdb.execute("set args > /dev/null")
+# Where there are huge pages, what comes into memory would depend on the machine.
+ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+NAME = os.path.basename(gdb.current_progspace().filename)
+HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])
+try:
+    process, events = Recorder(NAME), []
     while event := process.advance():
         events.append(event)
         if not int(Path(f"/proc/{pid()}/personality").read_text(), 16) & ADDR_NO_RANDOMIZE:
             raise gdb.GdbError("gdb can't switch address randomisation off")
     if not events or pid():
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
-    main = gdb.decode_line("main")[1][0]
-    numbers = range(main.line, max(process.line_breakpoints) + 1)
-    source = [(number, process.source(number)) for number in numbers]
-    return events, main.symtab.filename, source, process.output
-
-
-gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
-gdb.execute("set confirm off")  # the process may be there yet after a failure
-gdb.execute("set args > /dev/null")
-NAME = os.path.basename(gdb.current_progspace().filename)
-HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])
-try:
-    recorded = record(NAME)
-    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, *recorded)}
+    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, events, process)}
     if NAME == "alloc":
-        files[SVG] = picture.replace(SVG.read_text("utf-8"), recorded[0])
+        files[SVG] = picture.replace(SVG.read_text("utf-8"), events)
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)

@@ -1,6 +1,5 @@
-"""A guided tour of a program that moves the program break, in gdb. It stops at each move, refusal and store, when
-something is printed from the heap, and when an access ends the program. It shows the lines of main that were run, the
-system call with its result, and the memory at this moment.
+"""A guided tour of a program that moves the program break, in gdb. Each stop shows what has happened, the lines of main
+that were run, the system call with its result, and the memory then.
 
     gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
 """
@@ -8,6 +7,10 @@ system call with its result, and the memory at this moment.
 import os
 import sys
 import textwrap
+from contextlib import suppress
+from functools import cache
+from itertools import islice
+from signal import Signals
 
 import gdb
 
@@ -21,53 +24,47 @@ WIDTH, HEIGHT = 80, 24
 
 
 def draw(before, memory, failed_at=None):
-    """The article's picture, with high addresses on top, in the columns of `layout`. It marks what has changed since
-    `before`, and where an access has failed."""
-    heap, old = memory.heap, before.heap
-    # What there may be to mark: each has its address now, and its address before, if it had one.
-    places = {"end of the page": (heap.end, old.end if old.end > old.start else 0)} if heap.end > heap.start else {}
-    places["program break"] = (memory.program_break, before.program_break)
-    places["heap start"] = (memory.heap_start, memory.heap_start)
-    places = {name: place for name, place in places.items() if place[0]}
-    edges = {place[0] for place in places.values()}
-    edges = sorted(edges.union(*((region.start, region.end) for region in memory.regions)), reverse=True)
+    """Draws the article's picture, in the columns of `layout`, with marks where it has changed and an access failed."""
+    heap, old, start = memory.heap, before.heap, memory.heap_start
+    # What there may be to mark: its name, its address, and its address before, if it had one.
+    places = [("end of the page", heap.end, old.end * (old.end > old.start))] * (heap.end > heap.start)
+    places += [("program break", memory.program_break, before.program_break), ("heap start", start, start)]
+    places = [place for place in places if place[1]]
+    edges = {edge for region in memory.regions for edge in (region.start, region.end)}
+    edges = sorted(edges.union(now for _, now, _ in places), reverse=True)
     # Of the empty ranges, only the lowest one above the break gets a line with its size.
     gap = min(edge for edge in edges if edge >= memory.program_break and not memory.region_at(edge))
     for high, low in zip(edges, edges[1:] + [0]):
-        here = [name for name, place in places.items() if place[0] == high]
-        # Of several at one address, the last one that has moved has the mark.
-        was = next((places[name][1] for name in reversed(here) if places[name][1] != high), high)
-        mark = ""
-        if was != high:
-            mark = f" ◄ {'+' if high > was else '-'}{size(abs(high - was))}" if was else " ◄ new"
-        ruler = f"{high:#18x} {''.join(f'── {name} ' for name in here):─<45}"
+        ruler, mark = f"{high:#18x} ", ""
+        for name, now, was in places:
+            ruler += f"── {name} " * (now == high)
+            if now == high != was:
+                mark = f" ◄ {'+' * (high > was)}{size(high - was)}" if was else " ◄ new"
+        ruler = f"{ruler:─<64}"
         yield ruler + (mark if len(ruler + mark) <= WIDTH else " ◄ moved")
         region, is_here = memory.region_at(low), failed_at is not None and low <= failed_at < high
         side, name, permissions = "┆", "the gap" if low == gap else "nothing" * is_here, ""
         if region:
             side, name, permissions = "│", region.name, region.permissions
-        if name == "heap" and not memory.heap_start <= low < memory.program_break:
-            name = "not asked for" if low >= memory.program_break else "program"
+        if name == "heap" and not start <= low < memory.program_break:
+            name = "program" if low < start else "not asked for"
         if name:
             length = size(high - low) if region and high - low < 2**40 else about(high - low)
             yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_here}"
 
 
-def show(event, is_past):
+def show(event, process):
     """Returns the lines of a step, as many as there is room for."""
-    call, (start, data, is_more) = [event.call()] if event.call() else [], event.shown()
-    middle = [*call, "", *draw(event.before, event.after, event.failed_at)]
-    below = ["", *[dump(start, data, is_more)] * bool(data)]
-    below += [line for text in (event.after.state(), event.remark) for line in textwrap.wrap(text, WIDTH)]
+    call, dumped = event.call(), dump(*event.shown())
+    middle = [*[call] * bool(call), "", *draw(event.before, event.after, event.failed_at)]
+    below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
-    name = os.path.basename(PROCESS.file)
-    where = "" if name == "main.rs" else f"{name}:"
+    where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
-    printed = event.output.decode(errors="replace").splitlines()
-    room = HEIGHT - 2 - 5 * bool(PROCESS.fault() or event.name == "fault")
-    room -= sum(1 + len(line) // (WIDTH + 1) for line in printed)
+    room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
+    room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:
         if len(source + middle + below) > room:
@@ -77,44 +74,38 @@ def show(event, is_past):
         source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
     # What has been printed may not end with a newline.
     blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
-    return [*blank, f"Step {event.number}{', which is past' * is_past}: {event.title}", *source, *middle, *below]
+    past = ", which is past" * (event.after != process.now)
+    return [*blank, f"Step {event.number}{past}: {event.title}", *source, *middle, *below]
 
 
-def follow():
-    """Returns the process. Fails if the tour can't follow the program."""
-    global PROCESS
-    PROCESS = PROCESS or Process()
-    return PROCESS
+class Command(gdb.Command):
+    """A command of gdb's made of a function, whose docstring is the help. What goes wrong is reported in a sentence."""
 
+    def __init__(self, function):
+        self.function, self.__doc__ = function, function.__doc__
+        super().__init__(function.__name__, gdb.COMMAND_USER)
 
-def command(function):
-    """Makes a function a command of gdb's, with its docstring as the help. The pager doesn't stop the output, since it
-    would take the Enter that is meant for the next step. What goes wrong is reported in a sentence."""
-
-    class Command(gdb.Command):
-        __doc__ = function.__doc__
-
-        def invoke(self, argument, from_tty):
-            with gdb.with_parameter("pagination", False):
-                try:
-                    function(argument)
-                except gdb.GdbError:
-                    raise
-                except OSError as error:
-                    message = f"{error.filename}: {error.strerror}. Run gdb on the program's own machine."
-                    raise gdb.GdbError(message) from None
-                except Exception as error:
-                    raise gdb.GdbError(NOT_THIS_ONE.format(error)) from None
-
-    Command(function.__name__, gdb.COMMAND_USER)
+    def invoke(self, argument, from_tty):
+        # The pager would take the Enter that is meant for the next step.
+        with gdb.with_parameter("pagination", False):
+            try:
+                self.function(argument)
+            except gdb.GdbError:
+                raise
+            except OSError as error:
+                needed = "This needs a running process, on gdb's own machine."
+                raise gdb.GdbError(f"{error.filename}: {error.strerror}. {needed}") from None
+            except Exception as error:
+                raise gdb.GdbError(NOT_THIS_ONE.format(error)) from None
 
 
 NOT_THIS_ONE = """The tour can't follow this program: {}
 It needs a program that calls brk by this library and is built for debugging.
 Quit, and type: make gdb"""
+follow = cache(Process)  # the process, or a failure if the tour can't follow the program
 
 
-@command
+@Command
 def tour(argument):
     """Go on to the next step of the program, and draw the memory then.
 
@@ -123,35 +114,32 @@ shows the lines of main that were run, the system call with its result, and
 the memory. tour 3 takes three steps. In between, you can type any other
 command of gdb, and then tour to go on. After the end, the tour starts again."""
     process = follow()
-    if argument and not argument.isdecimal():
+    if argument and not argument.strip("0").isdecimal():
         raise gdb.GdbError(f"tour takes a number of steps, not {argument}")
-    for _ in range(int(argument or 1)):
-        event = process.advance()
-        if event:
-            print(*show(event, bool(process.events)), sep="\n")
-        if not event and not pid():
-            print(f"\nThe end: {process.outcome}.")
-            print("The kernel takes back all of the program's memory. To start again, type: tour")
-        if not event:
-            break
+    for event in islice(iter(process.advance, None), int(argument or 1)):
+        print(*show(event, process), sep="\n")
+    if not pid():
+        signal, status = (gdb.convenience_variable(name) for name in ["_exitsignal", "_exitcode"])
+        outcome = f"exit status {status}" if signal is None else f"{Signals(int(signal)).name} ended the program"
+        print(f"\nThe end: {outcome}.")
+        print("The kernel takes back all of the program's memory. To start again, type: tour")
 
 
-@command
+@Command
 def memory(argument):
     """Draw the memory of the process as it is now, and show the bytes of the heap."""
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
-    process = follow()
-    now = process.memory_now()
+    now = follow().memory_now()
     print(*draw(now, now), "", sep="\n")
     if now.heap_start:
-        line = dump(*now.bytes_from(now.heap_start, now.program_break))
-        print(*[line] * bool(line), now.state(), sep="\n")
+        print(*dump(*now.bytes_from(now.heap_start, now.program_break)), now.state(), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
 gdb.execute("skip -rfu ^core::", to_string=True)
-PROCESS = None
+with suppress(gdb.error):  # Not every gdb has it. A server that doesn't answer would delay the first step.
+    gdb.execute("set debuginfod enabled off")
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")

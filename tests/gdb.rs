@@ -145,7 +145,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         // In a function.
         (&[own, "tour", "tour", "tour", "tour"][..], &["Breakpoint 1, ", "Step 1", "Breakpoint 1, ", "Step 2"][..]),
         // Before main, and in other runs.
-        (&["break _start", "tour", "tour"], &["Breakpoint 1, ", "Step 1"]),
+        (&["start", "continue", "break _start", "tour", "tour"], &["exited normally]", "Breakpoint 2, ", "Step 1:"]),
         (&["tour", "tour", "start", "tour", "kill", "tour"], &["Step 1", "Step 2", "Step 1", "Step 1"]),
         (&["memory", "tour", "continue", "tour"], &["Step 1", "exited normally]", "Step 1", "is not running."]),
         // A step that was made by hand is not left out, and a look in between changes nothing.
@@ -162,7 +162,7 @@ fn the_tour_can_be_left_and_taken_up_again() {
         (&["tour 3", "set var *heap_start = 74", "tour"], &["Step 3:", "Step 4: 3 bytes are printed", "4a 49 0a"]),
         // The tour leaves gdb's settings as they are.
         (&["set pagination on", "tour", "show pagination"], &["Step 1", "State of pagination is on"]),
-        (&["set exec-wrapper false", "tour"], &["gdb can't run the program"]),
+        (&["set exec-wrapper false", "tour"], &["gdb can't run the program: During startup program exited"]),
         // What the kernel refuses is shown as it is. The memory is given back all the same.
         (
             &[limited, "tour 3"],

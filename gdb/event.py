@@ -69,19 +69,23 @@ class Memory:
     def region_at(self, address):
         return next((region for region in self.regions if region.start <= address < region.end), None)
 
+    def owner(self, region):
+        return {"program": "the program's own", "heap": "the heap's"}.get(region.name, f"in {region.name}")
+
     def whose(self, address):
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
-            owner = {"program": "the program's own", "heap": "the heap's"}.get(region.name, f"in {region.name}")
-            return f"This memory is {owner}. It is mapped, but not for such an access."
+            return f"This memory is {self.owner(region)}, but not mapped for such an access."
+        if address >= 2**63:
+            return "The kernel keeps such addresses for itself."
         if self.heap.end <= address < self.top:
             return "The kernel has taken this page back, when the break moved down."
         above = [region for region in self.regions if region.start > address]
         if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
-            return "Nothing is mapped here. This is below the stack."
+            return f"Nothing is mapped at {address:#x}, below the stack."
         below = [region for region in self.regions if region.end <= address]
         is_above = 0 < self.heap_start <= address and below[0].start <= self.heap_start
-        return f"Nothing is mapped here.{' This is above the break.' if is_above else ''}"
+        return f"Nothing is mapped at {address:#x}{', above the break' * is_above}."
 
     def bytes_from(self, start, end):
         """Returns where the bytes of the heap are that fit in a line, these bytes, and whether more follow."""
@@ -145,17 +149,31 @@ class Event:
         self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
         is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
         where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
-        self.change = f"{size(len(self.changed))} changed{where}"
+        # Where not all is compared, it isn't known that nothing has changed.
+        self.change = f"{size(len(self.changed))} changed{where}. " * (is_all or bool(self.changed))
         # How many bytes of the heap came into memory, if the kernel tells.
         residents = [memory.heap.resident for memory in (self.before, self.after)]
         self.faulted_in = None if None in residents else residents[1] - residents[0]
         is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT
         self.failed_at = self.arguments[1] if is_bad else None  # the address of an access that has failed
+        # What is written may begin in memory that can be read.
+        while self.name == "write" and is_bad and (region := self.after.region_at(self.failed_at)):
+            self.failed_at = region.end
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
         # The calls of the allocator that have returned came before a system call.
-        counts = Counter(call.what() for call in self.calls if call.result is not None)
-        blocks = [f"a block is {what}" if n == 1 else f"{n:,} blocks are {what}" for what, n in counts.items()]
+        blocks = [*self.words_of_calls()]
         self.title = ", ".join(blocks + [self.title] * (self.name != "store" or not blocks))
+
+    def words_of_calls(self):
+        """Returns what has happened to blocks. One that is moved again and again is one block."""
+        blocks, first = {}, {}  # for each kind of call the blocks, and where each block was at first
+        for n, call in enumerate(call for call in self.calls if call.result is not None):
+            block = first.pop(call.arguments.get("ptr"), call.arguments.get("ptr", f"new {n}"))
+            blocks.setdefault(call.what(), []).append(block)
+            first[call.result] = block
+        for what, found in blocks.items():
+            number, times = len({*found}), f" {len(found):,} times" * (len({*found}) < len(found))
+            yield (f"a block is {what}" if number == 1 else f"{number:,} blocks are {what}") + times
 
     def shown(self):
         """Returns the bytes that the event is about: where they are, those that fit in a line, and if more follow."""
@@ -200,43 +218,43 @@ class Event:
         return title, f"The kernel maps whole pages{promised}."
 
     def words_of_write(self):
-        fd, address, length = self.arguments
+        (fd, address, length), memory = self.arguments, self.after
         if self.result < 0:
-            remark = f"The call fails: {os.strerror(-self.result)}."
-            if self.result == -errno.EFAULT:
-                # The beginning may be readable, but not all.
-                region = self.after.region_at(address)
-                remark += f" {self.after.whose(region.end if region else address)}"
-            return "nothing is written", remark
-        remark = f"The kernel has written {self.result:,} of the {size(length)}."
-        if address + self.result > self.after.program_break:
-            remark += " Not all of them are below the break."
+            reason = f" {memory.whose(self.failed_at)}" if self.failed_at is not None else ""
+            return "nothing is written", f"The call fails: {os.strerror(-self.result)}.{reason}"
+        remark, end = f"The kernel has written {self.result:,} of the {size(length)}.", address + self.result
+        where = "from the heap" if address >= memory.heap_start else "partly from the heap"
+        if not (address < max(memory.heap.end, memory.program_break) and memory.heap_start < end):
+            where = "not from the heap"
+            remark += f" This memory is {memory.owner(memory.region_at(address))}."
+        elif end > memory.program_break:
+            remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
         verb = "is" if self.result == 1 else "are"
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
-        return f"{size(self.result)} {verb} {to} from the heap", remark
+        return f"{size(self.result)} {verb} {to}{',' * (where[0] == 'n')} {where}", remark
 
     def words_of_store(self):
         remark, faulted_in = self.change, self.faulted_in
         if faulted_in == PAGE:
-            remark += f". A page fault brought {size(faulted_in)} into memory"
+            remark += f"A page fault brought {size(faulted_in)} into memory. "
         elif faulted_in is not None:
-            remark += f". {size(faulted_in) if faulted_in > 0 else 'Nothing more'} came into memory"
+            remark += f"{size(faulted_in) if faulted_in > 0 else 'Nothing more'} came into memory. "
         if self.changed and self.changed[-1] >= self.after.program_break:
-            remark += ". This is not below the break, but on a mapped page, so nothing stops it"
+            remark += "This is not below the break, but on a mapped page, so nothing stops it. "
         if self.is_loop:
-            remark += ". These lines were run in a loop, whose stores are one step"
-        return "something is stored on the heap", f"{remark}."
+            remark += "These lines were run in a loop, whose stores are one step. "
+        return "something is stored on the heap", remark.rstrip()
 
     def words_of_loop(self):
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
         words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
         where = f"has moved {self.moved}" if self.moved else "is where it was"
-        changed = f" {self.change}." * bool(self.changed)
-        return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed}"
+        changed = f" {self.change}" * bool(self.changed)
+        return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed.rstrip()}"
 
     def words_of_fault(self):
         name, address = self.arguments
         if address is None:
-            return f"{name} ends the program", "The processor doesn't tell the address of the access."
-        return f"the access to {address:#x} ends the program", f"The kernel sends {name}. {self.after.whose(address)}"
+            return f"{name} ends the program", "The processor doesn't tell the address, as for one that no memory can have."
+        return f"the access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"

@@ -21,7 +21,8 @@ def box(x, y, width, height, kind):
 
 def draw_step(event, events, top):
     """Returns what is seen in one step: the heap as it is then, and what happens. The heap has up to `top` bytes."""
-    memory, heap, still = event.after, event.after.heap, min(3, len(events))
+    memory, heap = event.after, event.after.heap
+    still = len(events) if events[-1].name == "fault" else min(3, len(events))  # where it comes to rest
     yield f'<g class="step{" still" * (event.number == still)}" style="animation-name: step{event.number}">'
     listed = (event.number - 1) // LISTED * LISTED
     for row, other in enumerate(events[listed : listed + LISTED]):
@@ -60,7 +61,7 @@ def draw_step(event, events, top):
     line, code = event.lines[-1]
     yield text(24, 424, f"src/main.rs, line {line}", "quiet")
     yield text(24, 454, code.strip(), "code", 72)
-    yield text(24, 484, event.call() or "no system call", "code strong")
+    yield text(24, 484, event.call() or event.remark, "code strong", 72)
     yield text(24, 514, memory.state())
     yield "</g>"
 

@@ -114,13 +114,15 @@ class Process:
         # An error is a negative number.
         result = (int(breakpoint.return_value) + 2**63) % 2**64 - 2**63
         written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
+        stack = FrameIterator(gdb.newest_frame())
+        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
         if name == "brk" and result >= 0:
             self.heap_start, self.program_break = self.heap_start or result, result
         if name == "write" and not has_failed:
             written = read(arguments[1], min(result, COMPARED))
             self.output += written * (arguments[0] in (1, 2))
-            # What can't be printed may start where the heap ends.
-            if not self.heap_start <= arguments[1] <= max(self.now.heap.end, self.program_break):
+            # What the library prints from memory of its own is not the program's doing.
+            if not self.heap_start or library[-1].name() != "program_break::stdio::write_all":
                 return
         if self.loop:
             if not has_failed or (site, "failed") in self.sites:
@@ -132,8 +134,6 @@ class Process:
             self.sites.setdefault(key, max(len(self.trail) - 1, 0))
         self.add(name, arguments, result, written)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
-        stack = FrameIterator(gdb.newest_frame())
-        library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
         if library:
             self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: None)
         return library

@@ -49,7 +49,7 @@ def draw(before, memory, failed_at=None):
         if name == "heap" and not start <= low < memory.program_break:
             name = "program" if low < start else "not asked for"
         if name:
-            length = size(high - low) if region and high - low < 2**40 else about(high - low)
+            length = size(high - low) if high - low < (2**40 if region else 2**30) else about(high - low)
             yield f"{'':18} {side} {name:17.17}{length:>19}  {permissions:3} {side}{' ◄ here' * is_here}"
 
 
@@ -58,12 +58,14 @@ def show(event, process):
     call, dumped = event.call(), dump(*event.shown())
     middle = [*[call] * bool(call), "", *draw(event.before, event.after, event.failed_at)]
     below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
+    is_last = any(other.name == "fault" for other in process.events)
+    below += ["After this, an access has failed, which is the next step."] * is_last
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
-    room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
+    room = HEIGHT - 2 - 5 * (is_last or event.name == "fault")
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:
@@ -133,7 +135,8 @@ def memory(argument):
     now = follow().memory_now()
     print(*draw(now, now), "", sep="\n")
     if now.heap_start:
-        print(*dump(*now.bytes_from(now.heap_start, now.program_break)), now.state(), sep="\n")
+        dumped = dump(*now.bytes_from(now.heap_start, now.program_break))
+        print(*dumped, *textwrap.wrap(now.state(), WIDTH), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
@@ -143,7 +146,7 @@ with suppress(gdb.error):  # Not every gdb has it. A server that doesn't answer 
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")
-    print("To draw the memory at any time, type memory. To go on then, type tour. Help: help tour")
+    print("To draw the memory at any time, type memory, and then tour to go on.")
     if (gdb.parameter("width") or WIDTH) < WIDTH:
         print(f"The pictures need {WIDTH} columns. This terminal has {gdb.parameter('width')}.")
 except Exception as error:

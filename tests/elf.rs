@@ -1,7 +1,7 @@
 //! The files of `alloc` and `layout`: what the kernel loads of them, with which permissions, and which symbols.
 
 use common::assert_loads;
-use common::cargo::{CONFIG, build, programs};
+use common::cargo::{build, programs};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 #[test]
@@ -36,7 +36,7 @@ fn names_the_ends_of_its_parts_for_those_who_ask() {
 
 #[test]
 fn has_tables_of_frames_in_release_too_if_it_has_debug_information() {
-    let options = ["--bin=alloc", "--config", CONFIG, "--config=profile.release.debug=1"];
+    let options = ["--bin=alloc", "--config=profile.release.debug=1"];
     let bytes = std::fs::read(build("", "", "release", &options).join("alloc")).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     // gdb and profilers read it only if it is loaded.

@@ -56,3 +56,18 @@ fn names_files_that_are_there() {
         }
     }
 }
+
+/// What malloc/README.md says of glibc.
+#[test]
+fn malloc_of_glibc_moves_the_break_once() {
+    needs!(Ptrace);
+    if page_size() != 4096 || !works(&["getconf", "GNU_LIBC_VERSION"]) {
+        return say("malloc/README.md is about glibc, on pages of 4,096 bytes");
+    }
+    let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/c");
+    assert!(works(&["cc", "-o", program, &format!("{}/benches/alloc.c", root().display())]));
+    let traced = strace(program, &[]);
+    let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();
+    let [.., old, new] = breaks[..] else { panic!("{:?}", traced.calls) };
+    assert_eq!(new - old, 132 * 1024, "{:?}", traced.calls);
+}

@@ -63,6 +63,11 @@ fn make_does_the_same_under_each() {
         }
     }
     fs::remove_file(file).unwrap();
+    if let Some(listing) = without.get("asm") {
+        let is_shown = include_str!("../benches/README.md").contains(listing) || !is_the_pages_compiler();
+        assert!(is_shown && listing.matches("\n        syscall").count() == 5, "{listing}");
+        assert!(listing.contains(", and 18 in the article's program\n"), "{listing}");
+    }
 
     // Cargo knows from before where the linker scripts were.
     let moved = "rm -rf moved; mv project moved; touch moved/src/main.rs; make -s -C moved run; mv moved project";

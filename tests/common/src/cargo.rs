@@ -3,10 +3,10 @@
 use crate::{limited, root};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// The file that cargo reads if it is started in the project's directory.
-pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
 
 /// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test. It builds in
 /// `directory`, whatever the user's configuration says: where the other cargo builds, it might wait for that one.
@@ -30,12 +30,6 @@ pub fn unset_environment(command: &mut Command) {
     }
 }
 
-/// (There may be warnings. Each new cargo and rustc has others.)
-#[track_caller]
-pub fn assert_built(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// This machine's target.
 pub fn host() -> String {
     let version = limited("rustc").arg("-vV").output().unwrap().stdout;
@@ -54,7 +48,7 @@ fn built(package: &str) -> PathBuf {
 
 /// The programs of this project in a profile: what `make` builds, whichever profile the tests are in.
 pub fn programs(profile: &str) -> PathBuf {
-    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins", "--config", CONFIG])
+    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins"])
 }
 
 /// A program of this project as `make gdb` shows it.
@@ -62,25 +56,37 @@ pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()
 }
 
-/// Builds programs of the package in a directory, of this project or elsewhere, in another way than `make` does. Returns
-/// the directory that they are in. An empty `triple` is this machine's target.
+/// Builds programs of a package of this project in another way than `make` does. Returns the directory that they are
+/// in. An empty `triple` is this machine's target.
 pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    // The packages of this project share what they are built from. A copy of it has a place of its own.
-    let directory = if package.starts_with('/') { package.into() } else { built("others") };
-    build_in(&directory, &root().join(package), triple, profile, options)
+    build_in(&built("others"), &root().join(package), triple, profile, options)
+}
+
+/// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
+pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
+    let copy = copy_of_the_project(name);
+    for (number, text) in texts.iter().enumerate() {
+        let directory = copy.join(format!("src/bin/change{number}"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("main.rs"), text).unwrap();
+    }
+    let directory = build_in(&copy.join("target"), &copy, "", "dev", &["--bins"]);
+    (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
 }
 
 fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    let mut command = cargo(directory, &["build", "--locked", "--profile", profile, "--manifest-path"]);
-    command.arg(package.join("Cargo.toml")).args(options);
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
-    command.args(["--target", target]);
+    let arguments = ["build", "--locked", "--config", CONFIG, "--profile", profile, "--target", target];
+    let mut command = cargo(directory, &arguments);
+    command.args(options).arg("--manifest-path").arg(package.join("Cargo.toml"));
     if !triple.is_empty() {
         // RUSTFLAGS may be meant for this machine alone.
         command.env_remove("RUSTFLAGS");
     }
-    assert_built(&command.output().unwrap());
+    // (There may be warnings. Each new cargo and rustc has others.)
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
 }
 

@@ -56,6 +56,16 @@ pub fn say(message: &str) {
     writeln!(std::io::stderr(), "{message}").unwrap();
 }
 
+/// Whether the compiler is the one that benches/README.md names. Another one may make other code.
+pub fn is_the_pages_compiler() -> bool {
+    let version = limited("rustc").arg("--version").output().unwrap().stdout;
+    let is_the_pages = include_str!("../../../benches/README.md").contains(str::from_utf8(&version).unwrap());
+    if !is_the_pages {
+        say("this compiler isn't the one of benches/README.md, whose figures and those of docs/ may be others");
+    }
+    is_the_pages
+}
+
 /// Whether a command can be run here, and succeeds.
 pub fn works(command: &[&str]) -> bool {
     limited(command[0]).args(&command[1..]).output().is_ok_and(|output| output.status.success())

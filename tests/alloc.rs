@@ -1,17 +1,12 @@
 //! What `./alloc` does, as the kernel and its user see it.
 
+use common::cargo::in_both_profiles;
 use common::*;
-use std::path::PathBuf;
-
-/// The program in both profiles.
-fn alloc() -> [PathBuf; 2] {
-    ["dev", "release"].map(|profile| cargo::programs(profile).join("alloc"))
-}
 
 #[test]
 fn makes_the_articles_system_calls_and_no_others() {
     needs!(Ptrace);
-    let mut programs = alloc().map(|program| (program, "exit_group")).to_vec();
+    let mut programs = in_both_profiles("alloc").map(|program| (program, "exit_group")).to_vec();
     let directory = tempfile::tempdir().unwrap();
     if cfg!(target_arch = "x86_64") {
         // The article's program in one file, by the command in its first lines.
@@ -39,7 +34,7 @@ fn makes_the_articles_system_calls_and_no_others() {
 #[test]
 fn reports_the_first_failure_and_frees() {
     needs!(Ptrace);
-    let programs = alloc();
+    let programs = in_both_profiles("alloc");
     // What strace does to the calls; what is printed; how many calls of brk there are, and of write to standard output;
     // the message; and the exit status, which the README names.
     for (faults, stdout, breaks, writes, stderr, expected) in [

@@ -5,47 +5,37 @@ use common::*;
 use regex_lite::Regex;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Output;
 
 const PAGE: &str = include_str!("../docs/index.html");
 const PICTURE: &str = include_str!("../docs/memory.svg");
 
-/// A directory for a recording, with a page and a picture that have no steps yet.
-fn before() -> tempfile::TempDir {
+/// Records programs as `make docs` does, in a directory whose page and picture have no steps yet. Returns the errors, and
+/// then the page and the picture.
+fn record(option: &str, programs: &[String]) -> (String, [String; 2]) {
     let directory = tempfile::tempdir().unwrap();
-    let docs = directory.path().join("docs");
-    fs::create_dir(&docs).unwrap();
-    let page = Regex::new("(?s)<section.*?</pre>").unwrap().replace_all(PAGE, "nothing yet");
-    fs::write(docs.join("index.html"), &*page).unwrap();
-    fs::write(docs.join("memory.svg"), PICTURE.split_inclusive("<!-- steps -->").next().unwrap()).unwrap();
+    let files = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));
+    fs::create_dir(directory.path().join("docs")).unwrap();
+    fs::write(&files[0], &*Regex::new("(?s)<section.*?</pre>").unwrap().replace_all(PAGE, "nothing yet")).unwrap();
+    fs::write(&files[1], PICTURE.split_inclusive("<!-- steps -->").next().unwrap()).unwrap();
     symlink(root().join("gdb"), directory.path().join("gdb")).unwrap();
-    directory
-}
-
-/// Records `program` in `directory`, as `make docs` does. Returns the page and the picture.
-fn record(directory: &Path, option: &str, program: &str) -> (Output, [String; 2]) {
-    let script = format!("source {}", directory.join("gdb/record.py").display());
-    let mut gdb = gdb_command(program, &[option, &script]);
-    let output = gdb.env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
-    let asks = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).contains("Quit anyway"));
-    assert_eq!(asks, [false; 2], "{output:?}");
+    let script = format!("source {}", directory.path().join("gdb/record.py").display());
+    let mut all = String::new();
+    for program in programs {
+        let output = gdb_command(program, &[option, &script]).env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
+        let errors = str::from_utf8(&output.stderr).unwrap();
+        assert_eq!(status(&output), if errors.is_empty() { 0 } else { 1 }, "{output:?}");
+        assert!(!errors.contains("Quit anyway") && !String::from_utf8_lossy(&output.stdout).contains("Quit anyway"));
+        all += errors;
+    }
     assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
-    (output, ["index.html", "memory.svg"].map(|name| fs::read_to_string(directory.join("docs").join(name)).unwrap()))
-}
-
-/// The page and the picture after a recording that doesn't fail.
-fn recorded(directory: &Path, program: &str) -> [String; 2] {
-    let (output, files) = record(directory, "", program);
-    assert_eq!((status(&output), str::from_utf8(&output.stderr)), (0, Ok("")), "{program}");
-    files
+    (all, files.map(|file| fs::read_to_string(file).unwrap()))
 }
 
 #[test]
 fn are_what_make_docs_records() {
     needs!(Ptrace, FixedAddresses);
-    let directory = before();
-    let [.., files] = ["alloc", "bump", "free_list", "malloc"].map(|name| recorded(directory.path(), &debugged(name)));
+    let (errors, files) = record("", &["alloc", "bump", "free_list", "malloc"].map(debugged));
+    assert_eq!(errors, "");
     if cfg!(not(target_arch = "x86_64")) || !is_the_pages_compiler() {
         return;
     }
@@ -70,13 +60,9 @@ fn stay_as_they_are_if_a_recording_fails() {
         ("", "/bin/true", "record: "),
         ("set disable-randomization off", &debugged("alloc"), "record: gdb can't switch address randomisation off"),
     ] {
-        let directory = before();
-        let old = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));
-        let old = old.map(|file| fs::read_to_string(file).unwrap());
-        let (output, files) = record(directory.path(), option, program);
-        let errors = str::from_utf8(&output.stderr).unwrap();
-        assert!(status(&output) == 1 && errors.contains(message), "{output:?}");
-        assert_eq!(files, old);
+        let (errors, files) = record(option, &[program.to_string()]);
+        assert!(errors.contains(message), "{errors}");
+        assert_eq!(files, record("", &[]).1);
     }
 }
 
@@ -104,10 +90,11 @@ fn the_picture_holds_any_program() {
     let store = "*heap = *b\"HI\\n\";";
     let below = |text: &str| include_str!("../src/main.rs").replacen(store, &format!("{store}{text}"), 1);
     let pictures = build_changed("picture", &[&many, far].map(below)).into_iter().map(|program| {
-        let directory = before();
+        let directory = tempfile::tempdir().unwrap();
         let alloc = directory.path().join("alloc");
         fs::copy(program, &alloc).unwrap();
-        let [_, picture] = recorded(directory.path(), alloc.to_str().unwrap());
+        let (errors, [_, picture]) = record("", &[alloc.to_str().unwrap().to_string()]);
+        assert_eq!(errors, "");
         picture
     });
     let pictures: Vec<_> = pictures.collect();

@@ -5,31 +5,22 @@ use common::cargo::{build, programs};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 #[test]
-fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
+fn are_static_and_keep_their_symbols_and_alloc_is_small_in_release() {
     for profile in ["dev", "release"] {
-        let alloc = programs(profile).join("alloc");
+        let [alloc, layout] = ["alloc", "layout"].map(|name| programs(profile).join(name));
         assert_loads(&alloc, false, 4096);
-        let bytes = std::fs::read(alloc).unwrap();
-        let file = object::File::parse(&*bytes).unwrap();
-        assert_eq!(file.symbol_by_name("_start").unwrap().address(), file.entry());
+        assert_loads(&layout, true, 4096);
+        let [alloc, layout] = [alloc, layout].map(|path| std::fs::read(path).unwrap());
         // A quarter of what as and ld make of the article's program, 4,688 bytes.
         let limit = if cfg!(target_arch = "x86_64") { 1172 } else { 1400 };
-        assert!(profile == "dev" || bytes.len() <= limit, "{} bytes", bytes.len());
-    }
-}
-
-#[test]
-fn names_the_ends_of_its_parts_for_those_who_ask() {
-    for layout in ["dev", "release"].map(|profile| programs(profile).join("layout")) {
-        assert_loads(&layout, true, 4096);
-        let bytes = std::fs::read(layout).unwrap();
-        let file = object::File::parse(&*bytes).unwrap();
-        let address = |name| file.symbol_by_name(name).unwrap_or_else(|| panic!("no {name}")).address();
-        let [text, data] = [0, 1].map(|n| file.segments().nth(n).unwrap());
-        assert_eq!(address("etext"), text.address() + text.size());
-        assert_eq!(address("data_start"), data.address());
+        assert!(profile == "dev" || alloc.len() <= limit, "{} bytes", alloc.len());
+        let [alloc, layout] = [&*alloc, &layout].map(|bytes| object::File::parse(bytes).unwrap());
+        assert_eq!(alloc.symbol_by_name("_start").unwrap().address(), alloc.entry());
+        let address = |name| layout.symbol_by_name(name).unwrap_or_else(|| panic!("no {name}")).address();
+        let [text, data] = [0, 1].map(|n| layout.segments().nth(n).unwrap());
         // The zeroed data after the initialised data isn't in the file.
-        assert_eq!(address("edata"), data.address() + data.file_range().1);
+        let ends = [text.address() + text.size(), data.address(), data.address() + data.file_range().1];
+        assert_eq!(["etext", "data_start", "edata"].map(address), ends);
         assert_eq!(address("end"), data.address() + data.size());
     }
 }

@@ -46,28 +46,14 @@ fn shows_the_stack_and_the_heap() {
     // The last instruction of `_start` is the call of `start`, which pushes eight bytes on x86-64. The stack is aligned
     // at the call.
     let (called, aligned) = if cfg!(target_arch = "x86_64") { ("stepi 1", 8) } else { ("stepi 2", 0) };
-    let output = gdb(
-        &debugged("alloc"),
-        &[
-            "break *_start",
-            "run",
-            called,
-            "print $sp as usize % 16",
-            "tbreak alloc::main",
-            "continue",
-            // Once the memory is there, it is filled with something other than the kernel's zeroes.
-            "next 3",
-            "set var *(heap_start as *mut u64) = !0",
-            "break program_break::arch::write",
-            "continue",
-            "set backtrace past-main on",
-            "set backtrace past-entry on",
-            "bt",
-            "up 2",
-            "print heap_end as usize - heap_start as usize",
-            "print *(heap_start as *mut [u8; 8])",
-        ],
+    // Once the memory is there, it is filled with something other than the kernel's zeroes.
+    let commands = format!(
+        "break *_start; run; {called}; print $sp as usize % 16; tbreak alloc::main; continue; next 3; \
+         set var *(heap_start as *mut u64) = !0; break program_break::arch::write; continue; \
+         set backtrace past-main on; set backtrace past-entry on; bt; up 2; \
+         print heap_end as usize - heap_start as usize; print *(heap_start as *mut [u8;8])"
     );
+    let output = gdb(&debugged("alloc"), &commands.split("; ").collect::<Vec<_>>());
     assert!(output.contains(&format!("\n$1 = {aligned}\n")), "{output}");
     let frames = ["::write (", "::write_all (", "alloc::main (", "::start (", "_start ("].map(str::to_string);
     assert_in_order(output.lines().filter(|line| line.starts_with('#')), &frames, &output);

@@ -1,15 +1,11 @@
 //! What `layout` draws, compared with what the kernel says of the same process.
 
+use common::cargo::in_both_profiles;
 use common::*;
 use object::{Object, ObjectSymbol};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-/// The program in both profiles.
-fn layout() -> [PathBuf; 2] {
-    ["dev", "release"].map(|profile| cargo::programs(profile).join("layout"))
-}
+use std::path::Path;
 
 /// The exit status if `/proc/self/maps` can't be read, from `sysexits.h`.
 const EX_OSFILE: i32 = 72;
@@ -51,7 +47,7 @@ fn assert_draws(program: &Path, option: &str) {
 fn draws_what_the_kernel_has_mapped() {
     needs!(Ptrace);
     let directory = tempfile::tempdir().unwrap();
-    for program in layout() {
+    for program in in_both_profiles("layout") {
         assert_draws(&program, "set disable-randomization on");
         assert_draws(&program, "set disable-randomization off");
         // With such a path, the file is longer than a page, the most that the kernel returns at once.
@@ -69,12 +65,12 @@ fn draws_what_the_kernel_has_mapped() {
 #[test]
 fn writes_whole_lines_and_reports_the_first_failure() {
     needs!(Ptrace);
-    for program in layout() {
+    for program in in_both_profiles("layout") {
         let traced = strace(&program, &[]);
         assert_ended(&traced.output, traced.stdout(), "", 0);
         assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
     }
-    let [_, program] = layout();
+    let [_, program] = in_both_profiles("layout");
     // What fails, after how many lines, and what is reported.
     for (fault, lines, message, expected) in [
         ("brk:error=ENOSYS", 0, "brk: refused", EX_OSERR),

@@ -51,6 +51,11 @@ pub fn programs(profile: &str) -> PathBuf {
     build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins"])
 }
 
+/// A program of this project in both profiles.
+pub fn in_both_profiles(program: &str) -> [PathBuf; 2] {
+    ["dev", "release"].map(|profile| programs(profile).join(program))
+}
+
 /// A program of this project as `make gdb` shows it.
 pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()

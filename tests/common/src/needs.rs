@@ -7,12 +7,8 @@ use std::panic::Location;
 /// What some tests need.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
-    /// Debian's chromium, for the page.
     Browser,
-    /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
-    /// of system calls refuses it.
     FixedAddresses,
-    /// `ptrace`, with strace and a gdb that has Python. Some containers refuse it.
     Ptrace,
 }
 
@@ -31,11 +27,12 @@ macro_rules! needs {
 #[track_caller]
 pub fn lacks(need: Need) -> bool {
     let is_here = match need {
+        // Debian's, for the page.
         Need::Browser => works(&["chromium", "--version"]),
+        // For a process whose addresses are the same each time. Docker's default filter of system calls refuses it.
         Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
-        Need::Ptrace => {
-            works(&["sh", "-c", "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1"])
-        }
+        // With a gdb that has Python. Some containers refuse it.
+        Need::Ptrace => works(&["sh", "-c", "strace -o /dev/null true && gdb -batch -nx -ex 'py print(1)' | grep 1"]),
     };
     if !is_here {
         left_out("ALL_TESTS", &format!("{need:?} is not available here"));

@@ -2,7 +2,7 @@
 
 use common::cargo::in_both_profiles;
 use common::*;
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSegment};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn assert_draws(program: &Path, option: &str) {
     let args = format!("set args > '{}'", output.path().display());
     let log = gdb(program.to_str().unwrap(), &[option, &args, "catch syscall exit_group", "run", MAPS]);
     let maps = mappings(log.split_once("maps: ").expect(&log).1);
-    let Picture { regions, addresses } = drawn(&std::fs::read_to_string(output.path()).unwrap(), &maps, 4);
+    let (regions, addresses) = drawn(&std::fs::read_to_string(output.path()).unwrap(), &maps, 4);
     assert!(maps.iter().all(|mapping| regions.iter().any(|region| region.start == mapping.start)), "{regions:x?}");
     for region in regions.iter().filter(|region| !region.is_mapped && region.name != "the gap") {
         // Addresses with the highest bit are the kernel's.
@@ -27,20 +27,22 @@ fn assert_draws(program: &Path, option: &str) {
     // So are the parts of the program.
     let bytes = std::fs::read(program).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
-    let symbol = |name| file.symbol_by_name(name).unwrap().address();
-    for (name, start) in [
-        ("code", "__ehdr_start"),
-        ("start of the program", "__ehdr_start"),
-        ("read-only data", "rodata"),
-        ("etext", "etext"),
-        (".data", "data_start"),
-        ("edata", "edata"),
-        ("end", "end"),
+    let [text, data] = [0, 1].map(|n| file.segments().nth(n).unwrap());
+    // The zeroed data after the initialised data isn't in the file.
+    let [edata, end] = [data.file_range().1, data.size()].map(|size| data.address() + size);
+    for (name, address) in [
+        ("code", text.address()),
+        ("start of the program", text.address()),
+        ("read-only data", file.section_by_name(".rodata").unwrap().address()),
+        ("etext", text.address() + text.size()),
+        (".data", data.address()),
+        ("edata", edata),
+        ("end", end),
     ] {
-        assert_eq!(addresses[name], symbol(start), "{name}");
+        assert_eq!(addresses[name], address, "{name}");
     }
     let bss = regions.iter().filter(|region| region.name == ".bss: zeroed data");
-    assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), symbol("end") - symbol("edata"));
+    assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), end - edata);
 }
 
 #[test]

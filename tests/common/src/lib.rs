@@ -27,6 +27,11 @@ pub fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+/// Whether a text has these parts, in this order.
+pub fn has_in_order<'a>(text: &str, parts: impl IntoIterator<Item = &'a str>) -> bool {
+    parts.into_iter().try_fold(text, |rest, part| Some(rest.split_once(part)?.1)).is_some()
+}
+
 /// The text with a number in place of each address, the same number for the same address. What the addresses are is a
 /// matter of the kernel and of the compiler, but not which of them are the same.
 pub fn normal(text: &str) -> String {

@@ -29,18 +29,11 @@ pub fn mappings(text: &str) -> Vec<Region> {
     line.captures_iter(text).map(|found| mapping(found.extract().1)).collect()
 }
 
-/// A picture between other lines: its regions from the top down, and the addresses of all names: where the line of that
-/// name is, or where the region starts.
-#[derive(Debug)]
-pub struct Picture {
-    pub regions: Vec<Region>,
-    pub addresses: BTreeMap<String, u64>,
-}
-
-/// Finds the picture in `text`. Asserts that it keeps to its columns, that its sizes are right, that it is what is
+/// Finds the picture in `text`. Returns its regions from the top down, and the addresses of all names: where the line of
+/// that name is, or where the region starts. Asserts that it keeps to its columns, that its sizes are right, that it is what is
 /// mapped and nothing but that, with the kernel's names, and that the heap has `size` bytes, with the gap above it.
 #[track_caller]
-pub fn drawn(text: &str, maps: &[Region], size: u64) -> Picture {
+pub fn drawn(text: &str, maps: &[Region], size: u64) -> (Vec<Region>, BTreeMap<String, u64>) {
     let edge = r"(?m)^([ x0-9a-f]{18}) (─.{44})(?: ◄ .+)?\n";
     let row = r"(?: {19}([│┆]) (.*?) *(about +\d+ \w+B|[0-9,]+ bytes|)  (.{3}) [│┆]\n)?";
     let parts = Regex::new(&format!("{edge}{row}")).unwrap();
@@ -89,7 +82,7 @@ pub fn drawn(text: &str, maps: &[Region], size: u64) -> Picture {
     }
     let ends = (regions[0].end, regions.last().unwrap().start);
     assert_eq!(ends, (maps.last().unwrap().end, maps[0].start), "{text}");
-    Picture { regions, addresses }
+    (regions, addresses)
 }
 
 /// Asserts that a number of bytes is written exactly, or rounded, if it is written.

@@ -47,19 +47,9 @@ fn shows_the_stack_and_the_heap() {
     );
     let output = gdb(&debugged("alloc"), &commands.split("; ").collect::<Vec<_>>());
     assert!(output.contains(&format!("\n$1 = {aligned}\n")), "{output}");
-    let frames = [
-        "\n#0  ",
-        "::write (",
-        "\n#1 ",
-        "::write_all (",
-        "\n#2 ",
-        "alloc::main (",
-        "\n#3 ",
-        "::start (",
-        "\n#4 ",
-        "_start (",
-    ];
-    assert!(has_in_order(&output, frames), "{output}");
+    let stack: String = output.lines().filter(|line| line.starts_with('#')).collect();
+    let frames = ["::write (", "::write_all (", "alloc::main (", "::start (", "_start ("];
+    assert!(has_in_order(&stack, frames), "{output}");
     assert!(!output.contains("#5 ") && !output.contains("Backtrace stopped"), "{output}");
     // Three bytes are stored, and no more.
     assert!(output.contains("\n$2 = 4\n$3 = [72, 73, 10, 255, 255, 255, 255, 255]\n"), "{output}");
@@ -141,17 +131,11 @@ fn the_tour_works_in_any_directory_and_locale_and_on_a_small_terminal() {
     std::fs::copy(debugged("alloc"), there.join("alloc")).unwrap();
     // An empty variable has the effect of an unset one.
     for locale in ["", "C", "C.UTF-8"] {
+        let path = std::env::var("PATH").unwrap();
+        let environment = [("PATH", &*path), ("TERM", "xterm"), ("SHELL", "/bin/sh"), ("LC_ALL", locale)];
         let mut script = limited("script");
         script.args(["-qec", "stty cols 80 rows 24; exec gdb -q -nx -x gdb/tour.py ./alloc", "/dev/null"]);
-        script
-            .envs([("TERM", "xterm"), ("SHELL", "/bin/sh"), ("LC_ALL", locale)])
-            .env_remove("PYTHONDONTWRITEBYTECODE");
-        script
-            .current_dir(there)
-            .env_remove("LC_CTYPE")
-            .env_remove("LANG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        script.current_dir(there).env_clear().envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut terminal = script.spawn().unwrap();
         // The input stays open until gdb ends. `y` answers it if it asks.
         let mut keyboard = terminal.stdin.take().unwrap();

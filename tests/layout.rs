@@ -2,13 +2,10 @@
 
 use common::cargo::in_both_profiles;
 use common::*;
-use object::{Object, ObjectSection, ObjectSegment};
+use object::{Object, ObjectSegment, ObjectSymbol};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// The exit status if `/proc/self/maps` can't be read, from `sysexits.h`.
-const EX_OSFILE: i32 = 72;
 
 /// Runs the program in gdb with this option, and compares the picture with what is mapped when the program exits.
 #[track_caller]
@@ -33,7 +30,7 @@ fn assert_draws(program: &Path, option: &str) {
     for (name, address) in [
         ("code", text.address()),
         ("start of the program", text.address()),
-        ("read-only data", file.section_by_name(".rodata").unwrap().address()),
+        ("read-only data", file.symbol_by_name("rodata").unwrap().address()),
         ("etext", text.address() + text.size()),
         (".data", data.address()),
         ("edata", edata),

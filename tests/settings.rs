@@ -29,11 +29,7 @@ fn make_does_the_same_under_each() {
         ("layout", "", &format!("target.{host}.runner = ['none', 'none']")),
         ("asm", "", "profile.release = { opt-level = 0, lto = false, debug-assertions = true, strip = true }"),
         ("size", "", "profile.release = { debug = 1, strip = false, overflow-checks = true, panic = 'unwind' }"),
-        (
-            "run",
-            "",
-            "build = { target = 'aarch64-unknown-linux-gnu', target-dir = 'elsewhere', build-dir = 'elsewhere' }",
-        ),
+        ("run", "", "build = { target = 'aarch64-unknown-linux-gnu', target-dir = 'other', build-dir = 'other' }"),
         ("run", "", &format!("build.target = ['{host}', 'x86_64-unknown-linux-musl']")),
         ("run", "", "build.rustflags = ['-Clink-arg=-fuse-ld=none']"),
         ("run", "", &format!("target.{host}.rustflags = ['-Clink-arg=-fuse-ld=none']")),

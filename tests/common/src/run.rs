@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 /// Exit statuses, from `sysexits.h`.
 pub const EX_SOFTWARE: i32 = 70;
 pub const EX_OSERR: i32 = 71;
+pub const EX_OSFILE: i32 = 72;
 pub const EX_IOERR: i32 = 74;
 
 /// How many seconds a program may take, and so may a cargo that builds one. This is so much because a slow machine,

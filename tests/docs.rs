@@ -103,9 +103,8 @@ fn the_picture_holds_any_program() {
         for step in picture.split("<g ").skip(1) {
             let places = place.captures_iter(step).map(|found| [1, 2].map(|n| found[n].parse::<f64>().unwrap()));
             let places: Vec<_> = places.collect();
-            let are_over =
-                |[x, y]: &[f64; 2], other: &[f64; 2]| (x - other[0]).abs() <= 12. && (y - other[1]).abs() <= 15.;
-            let over = |one| places.iter().filter(|other| are_over(one, other)).count();
+            let is_over = |[a, b]: &[f64; 2], [c, d]: &[f64; 2]| (a - c).abs() <= 12.0 && (b - d).abs() <= 15.0;
+            let over = |one| places.iter().filter(|other| is_over(one, other)).count();
             assert!(places.iter().all(|one| over(one) == 1), "{step}");
         }
         pictures.push(picture);

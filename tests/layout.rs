@@ -21,7 +21,7 @@ fn assert_draws(program: &Path, option: &str) {
         assert_eq!(region.name, if region.end >> 63 == 1 { "no user memory" } else { "nothing" }, "{region:x?}");
     }
 
-    // So are the parts of the program.
+    // The parts of the program are where the file has them.
     let bytes = std::fs::read(program).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     let [text, data] = [0, 1].map(|n| file.segments().nth(n).unwrap());

@@ -71,9 +71,7 @@ fn the_picture_needs_nothing_from_outside_and_stands_still_for_those_who_prefer_
     let outside = ["<script", "href", "url(", "@import", "@font-face"];
     assert!(!outside.iter().any(|part| PICTURE.contains(part)));
     let (still, moving) = PICTURE.split_once("\n@media (prefers-reduced-motion: no-preference) {\n").unwrap();
-    assert!(
-        moving.starts_with(".step { animation: 12s step-end 5 } }\n") && moving.matches("animation: ").count() == 1
-    );
+    assert!(moving.starts_with(".step { animation: 12s step-end 5 } }\n") && !moving[9..].contains("animation: "));
     assert!(still.contains("\n.step { opacity: 0 } .still { opacity: 1 }\n") && !still.contains("animation: "));
     assert_eq!([" still", ""].map(|kind| PICTURE.matches(&format!("<g class=\"step{kind}\"")).count()), [1, 4]);
 }

@@ -8,33 +8,29 @@ use std::process::Command;
 /// The file that cargo reads if it is started in the project's directory.
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
 
-/// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test. It builds in
-/// `directory`, whatever the user's configuration says: where the other cargo builds, it might wait for that one.
-pub fn cargo(directory: &Path, args: &[&str]) -> Command {
-    let mut command = limited(env!("CARGO"));
-    unset_environment(&mut command);
-    for key in ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"] {
-        command.env(key, directory);
-    }
-    command.args(args).current_dir("/");
-    command
-}
-
-/// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`, and what git
-/// tells its hooks, such as which repository is meant.
-pub fn unset_environment(command: &mut Command) {
+/// A command as if typed into a shell: without what cargo and make tell the programs that they run, except for the
+/// profiles of `make test`, and without what git tells its hooks, such as which repository is meant.
+fn typed(program: &str) -> Command {
+    let mut command = limited(program);
     let is_theirs = |key: &str| ["CARGO_", "MAKE", "GIT_"].iter().any(|start| key.starts_with(start));
     let is_kept = |key: &str| key == "CARGO_HOME" || key.starts_with("CARGO_PROFILE_");
     for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && !is_kept(key)) {
         command.env_remove(key);
     }
+    command
+}
+
+/// A cargo that builds in `directory`, whatever the user's configuration says: where the cargo that runs this test
+/// builds, it might wait for that one.
+pub fn cargo(directory: &Path, args: &[&str]) -> Command {
+    let mut command = typed(env!("CARGO"));
+    command.env("CARGO_TARGET_DIR", directory).env("CARGO_BUILD_BUILD_DIR", directory).args(args).current_dir("/");
+    command
 }
 
 /// This machine's target.
 pub fn host() -> String {
-    let version = limited("rustc").arg("-vV").output().unwrap().stdout;
-    let mut lines = str::from_utf8(&version).unwrap().lines();
-    lines.find_map(|line| line.strip_prefix("host: ")).unwrap().to_string()
+    shell(root(), "rustc -vV | sed -n 's/^host: //p'", root()).trim_end().to_string()
 }
 
 /// A directory for what the tests build. It is in the target directory, where this test is in PROFILE/deps.
@@ -117,9 +113,7 @@ pub fn copy_of_the_project(name: &str) -> PathBuf {
 /// Runs commands as if typed in this directory, with an argument. Returns what they print on standard output.
 #[track_caller]
 pub fn shell(directory: &Path, commands: &str, argument: &Path) -> String {
-    let mut command = limited("sh");
-    unset_environment(&mut command);
-    let output = command.args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
+    let output = typed("sh").args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{commands}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

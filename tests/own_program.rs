@@ -52,7 +52,7 @@ fn may_do_more_with_mem_and_without() {
         let lines = format!("short\n{:>1124}\n", "longer than the buffer");
         let errors = "brk: refused; write: errno 1; ";
         assert_ended(&limited(&copies).output().unwrap(), &format!("{lines}part"), errors, 42);
-        if lacks(Need::Ptrace) {
+        if lacks("Ptrace") {
             continue;
         }
         // The first failure is returned.

@@ -39,7 +39,7 @@ fn make_does_the_same_under_each() {
         ("run", "MAKEFLAGS=-k CDPATH=/ GREP_OPTIONS=--color=always", ""),
     ] {
         let needs_more = target == "gdb" || target == "asm";
-        if needs_more && lacks(Need::Ptrace) || target == "asm" && cfg!(not(target_arch = "x86_64")) {
+        if needs_more && lacks("Ptrace") || target == "asm" && cfg!(not(target_arch = "x86_64")) {
             continue;
         }
         fs::write(&file, config).unwrap();

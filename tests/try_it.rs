@@ -72,11 +72,8 @@ fn shows_what_the_tables_say() {
         // The words can be in two lines.
         let words = output.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_other = steps.parse().is_ok_and(|steps: usize| words.matches(" Step ").count() != steps);
-        if !has_in_order(&words, codes(seen))
-            || is_other
-            || output.contains("Traceback")
-            || output.contains("Python Exception")
-        {
+        let is_error = output.contains("Traceback") || output.contains("Python Exception");
+        if !has_in_order(&words, codes(seen)) || is_other || is_error {
             wrong.push(format!("{change}: {seen}, {steps}, {typed:?}: {output}"));
         }
     }

@@ -4,19 +4,11 @@ use crate::limited;
 use std::io::Write;
 use std::panic::Location;
 
-/// What some tests need.
-#[derive(Clone, Copy, Debug)]
-pub enum Need {
-    Browser,
-    FixedAddresses,
-    Ptrace,
-}
-
 /// Returns from a test if this machine [`lacks`] one of these things.
 #[macro_export]
 macro_rules! needs {
     ($($need:ident),+) => {
-        if $($crate::lacks($crate::Need::$need))||+ {
+        if $($crate::lacks(stringify!($need)))||+ {
             return;
         }
     };
@@ -25,19 +17,21 @@ macro_rules! needs {
 /// Whether this machine lacks what a test needs. If it does, this says so. With `ALL_TESTS=1` in the environment, that
 /// is a failure.
 #[track_caller]
-pub fn lacks(need: Need) -> bool {
-    let is_here = match need {
+pub fn lacks(need: &str) -> bool {
+    let command = match need {
         // Debian's, for the page.
-        Need::Browser => works(&["chromium", "--version"]),
+        "Browser" => "chromium --version",
         // For a process whose addresses are the same each time. Docker's default filter of system calls refuses it.
-        Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
+        "FixedAddresses" => "setarch $(uname -m) -R true",
         // With a gdb that has Python. Some containers refuse it.
-        Need::Ptrace => works(&["sh", "-c", "strace -o /dev/null true && gdb -batch -nx -ex 'py print(1)' | grep 1"]),
+        "Ptrace" => "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1",
+        _ => panic!("{need}"),
     };
-    if !is_here {
-        left_out("ALL_TESTS", &format!("{need:?} is not available here"));
+    let is_lacking = !works(&["sh", "-c", command]);
+    if is_lacking {
+        left_out("ALL_TESTS", &format!("{need} is not available here"));
     }
-    !is_here
+    is_lacking
 }
 
 /// Says which test leaves something out, and why. With `variable` in the environment, that is a failure.

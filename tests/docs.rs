@@ -9,8 +9,8 @@ use std::os::unix::fs::symlink;
 const PAGE: &str = include_str!("../docs/index.html");
 const PICTURE: &str = include_str!("../docs/memory.svg");
 
-/// Records programs as `make docs` does, in a directory whose page and picture have no steps yet. Returns the errors, and
-/// then the page and the picture.
+/// Records programs as `make docs` does, in a directory whose page and picture have no steps yet. Returns the errors,
+/// and then the page and the picture.
 fn record(option: &str, programs: &[String]) -> (String, [String; 2]) {
     let directory = tempfile::tempdir().unwrap();
     let files = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));

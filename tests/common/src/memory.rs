@@ -30,9 +30,9 @@ pub fn mappings(text: &str) -> Vec<Region> {
 }
 
 /// Finds the picture in `text`. Returns its regions from the top down, and the addresses of all names: where the line
-/// of that name is, or where the region starts. Asserts that the picture keeps to its columns, that its sizes are right,
-/// that it is what is mapped and nothing but that, with the kernel's names, and that the heap has `size` bytes, with the
-/// gap above it.
+/// of that name is, or where the region starts. Asserts that the picture keeps to its columns, that its sizes are
+/// right, that it is what is mapped and nothing but that, with the kernel's names, and that the heap has `size` bytes,
+/// with the gap above it.
 #[track_caller]
 pub fn drawn(text: &str, maps: &[Region], size: u64) -> (Vec<Region>, BTreeMap<String, u64>) {
     let edge = r"(?m)^([ x0-9a-f]{18}) (─.{44})(?: ◄ .+)?\n";

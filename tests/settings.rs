@@ -48,7 +48,8 @@ fn make_does_the_same_under_each() {
         let typed = r"tour\ntour\ntour\ntour\ntour\nkill\nquit\n";
         let errors = if target == "gdb" { "2>&1" } else { "" };
         let commands = format!(
-            "rm -f target/*/*/alloc; chmod +x alloc; printf '{typed}' | {environment} make -s --eval='size:; {size}' {target} {errors}"
+            "rm -f target/*/*/alloc; chmod +x alloc; printf '{typed}' | \
+             {environment} make -s --eval='size:; {size}' {target} {errors}"
         );
         let seen = shell(&project, &commands, &project);
         let setting = format!("{environment} {config}: {seen}");

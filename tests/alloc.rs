@@ -1,17 +1,13 @@
-//! What `./alloc` does, as the kernel and its user see it.
+//! What `./alloc` does, as the kernel and its user see it, and what is in its file.
 
+use common::cargo::{build, in_both_profiles};
 use common::*;
-use std::path::PathBuf;
-
-/// The program in both profiles.
-fn alloc() -> [PathBuf; 2] {
-    ["dev", "release"].map(|profile| cargo::programs(profile).join("alloc"))
-}
+use object::{Object, ObjectSection, ObjectSymbol};
 
 #[test]
 fn makes_the_articles_system_calls_and_no_others() {
     needs!(Ptrace);
-    let mut programs = alloc().map(|program| (program, "exit_group")).to_vec();
+    let mut programs = in_both_profiles("alloc").map(|program| (program, "exit_group")).to_vec();
     let directory = tempfile::tempdir().unwrap();
     if cfg!(target_arch = "x86_64") {
         // The article's program in one file, by the command in its first lines.
@@ -39,7 +35,7 @@ fn makes_the_articles_system_calls_and_no_others() {
 #[test]
 fn reports_the_first_failure_and_frees() {
     needs!(Ptrace);
-    let programs = alloc();
+    let programs = in_both_profiles("alloc");
     // What strace does to the calls; what is printed; how many calls of brk there are, and of write to standard output;
     // the message; and the exit status, which the README names.
     for (faults, stdout, breaks, writes, stderr, expected) in [
@@ -75,4 +71,27 @@ fn reports_the_first_failure_and_frees() {
             assert!(breaks < 3 || brk[2].address(0) == brk[0].returned(), "the break isn't moved back: {brk:?}");
         }
     }
+}
+
+#[test]
+fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
+    for (alloc, layout) in in_both_profiles("alloc").iter().zip(in_both_profiles("layout")) {
+        assert_loads(alloc, false, 4096);
+        assert_loads(&layout, true, 4096);
+        let bytes = std::fs::read(alloc).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
+        assert_eq!(file.symbol_by_name("_start").unwrap().address(), file.entry());
+        // A quarter of what as and ld make of the article's program, 4,688 bytes.
+        let limit = if cfg!(target_arch = "x86_64") { 1172 } else { 1400 };
+        assert!(!alloc.ends_with("release/alloc") || bytes.len() <= limit, "{} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn has_tables_of_frames_in_release_too_if_it_has_debug_information() {
+    let options = ["--bin=alloc", "--config=profile.release.debug=1"];
+    let bytes = std::fs::read(build("", "", "release", &options).join("alloc")).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    // gdb and profilers read it only if it is loaded.
+    assert!(file.section_by_name(".eh_frame").unwrap().address() > 0);
 }

@@ -1,48 +1,43 @@
-//! docs/index.html and docs/memory.svg: the committed ones are what `make docs` records.
-#![cfg(target_arch = "x86_64")] // as `make docs` has recorded them
+//! docs/index.html and docs/memory.svg: the committed ones are what `make docs` records, and the picture holds others.
 
-use common::cargo::debugged;
+use common::cargo::{build_changed, debugged};
 use common::*;
 use regex_lite::Regex;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Output;
 
 const PAGE: &str = include_str!("../docs/index.html");
 const PICTURE: &str = include_str!("../docs/memory.svg");
 
-/// Records `program` in `directory`, as `make docs` does.
-fn record(directory: &Path, option: &str, program: &str) -> Output {
-    let script = format!("source {}", directory.join("gdb/record.py").display());
-    let mut gdb = gdb_command(program, &[option, &script]);
-    gdb.env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap()
-}
-
-/// A directory for a recording, with a page and a picture that have no steps yet.
-fn before() -> tempfile::TempDir {
+/// Records programs as `make docs` does, in a directory whose page and picture have no steps yet. Returns the errors,
+/// and then the page and the picture.
+fn record(option: &str, programs: &[String]) -> (String, [String; 2]) {
     let directory = tempfile::tempdir().unwrap();
-    let docs = directory.path().join("docs");
-    fs::create_dir(&docs).unwrap();
-    let page = Regex::new("(?s)<section.*?</pre>").unwrap().replace_all(PAGE, "nothing yet");
-    fs::write(docs.join("index.html"), &*page).unwrap();
-    fs::write(docs.join("memory.svg"), PICTURE.split_inclusive("<!-- steps -->").next().unwrap()).unwrap();
+    let files = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));
+    fs::create_dir(directory.path().join("docs")).unwrap();
+    fs::write(&files[0], &*Regex::new("(?s)<section.*?</pre>").unwrap().replace_all(PAGE, "nothing yet")).unwrap();
+    fs::write(&files[1], PICTURE.split_inclusive("<!-- steps -->").next().unwrap()).unwrap();
     symlink(root().join("gdb"), directory.path().join("gdb")).unwrap();
-    directory
+    let script = format!("source {}", directory.path().join("gdb/record.py").display());
+    let mut all = String::new();
+    for program in programs {
+        let output = gdb_command(program, &[option, &script]).env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
+        let errors = str::from_utf8(&output.stderr).unwrap();
+        assert_eq!(status(&output), if errors.is_empty() { 0 } else { 1 }, "{output:?}");
+        assert!(!errors.contains("Quit anyway") && !String::from_utf8_lossy(&output.stdout).contains("Quit anyway"));
+        all += errors;
+    }
+    assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
+    (all, files.map(|file| fs::read_to_string(file).unwrap()))
 }
 
 #[test]
 fn are_what_make_docs_records() {
     needs!(Ptrace, FixedAddresses);
-    let directory = before();
-    for program in ["alloc", "bump", "free_list", "malloc"] {
-        let output = record(directory.path(), "", &debugged(program));
-        assert_eq!((status(&output), str::from_utf8(&output.stderr)), (0, Ok("")), "{program}");
-    }
-    assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
-    let compiler = limited("rustc").arg("--version").output().unwrap().stdout;
-    if !include_str!("../benches/README.md").contains(str::from_utf8(&compiler).unwrap()) {
-        return say("docs/ is not of this compiler, whose library may allocate otherwise");
+    let (errors, files) = record("", &["alloc", "bump", "free_list", "malloc"].map(debugged));
+    assert_eq!(errors, "");
+    if cfg!(not(target_arch = "x86_64")) || !is_the_pages_compiler() {
+        return;
     }
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let version: Vec<u32> = kernel.split('.').map_while(|number| number.parse().ok()).collect();
@@ -51,11 +46,10 @@ fn are_what_make_docs_records() {
     }
     // What is stored on the heap may be addresses, too.
     let stored = Regex::new("<code>0x[0-9a-f]+  [^<]*").unwrap();
-    for (committed, name) in [(PAGE, "index.html"), (PICTURE, "memory.svg")] {
-        let recorded = fs::read_to_string(directory.path().join("docs").join(name)).unwrap();
-        let [committed, recorded] = [committed, &recorded].map(|text| normal(&stored.replace_all(text, "")));
+    for (committed, recorded) in [PAGE, PICTURE].into_iter().zip(&files) {
+        let [committed, recorded] = [committed, recorded].map(|text| normal(&stored.replace_all(text, "")));
         let different = committed.lines().zip(recorded.lines()).find(|(committed, recorded)| committed != recorded);
-        assert_eq!((different, committed.len()), (None, recorded.len()), "make docs records {name} anew");
+        assert_eq!((different, committed.len()), (None, recorded.len()), "make docs records other files");
     }
 }
 
@@ -66,26 +60,55 @@ fn stay_as_they_are_if_a_recording_fails() {
         ("", "/bin/true", "record: "),
         ("set disable-randomization off", &debugged("alloc"), "record: gdb can't switch address randomisation off"),
     ] {
-        let directory = before();
-        let files = ["index.html", "memory.svg"].map(|name| directory.path().join("docs").join(name));
-        let old = files.each_ref().map(|file| fs::read_to_string(file).unwrap());
-        let output = record(directory.path(), option, program);
-        let errors = str::from_utf8(&output.stderr).unwrap();
-        assert!(status(&output) == 1 && errors.contains(message), "{output:?}");
-        let asks = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).contains("Quit anyway"));
-        assert_eq!(asks, [false; 2], "{output:?}");
-        assert_eq!(files.map(|file| fs::read_to_string(file).unwrap()), old);
+        let (errors, files) = record(option, &[program.to_string()]);
+        assert!(errors.contains(message), "{errors}");
+        assert_eq!(files, record("", &[]).1);
     }
 }
 
 #[test]
 fn the_picture_needs_nothing_from_outside_and_stands_still_for_those_who_prefer_it() {
-    for part in ["<script", "href", "url(", "@import", "@font-face"] {
-        assert!(!PICTURE.contains(part), "{part}");
-    }
-    let (_, moving) = PICTURE.split_once("\n@media (prefers-reduced-motion: no-preference) {\n").unwrap();
+    let outside = ["<script", "href", "url(", "@import", "@font-face"];
+    assert!(!outside.iter().any(|part| PICTURE.contains(part)));
+    let (still, moving) = PICTURE.split_once("\n@media (prefers-reduced-motion: no-preference) {\n").unwrap();
     assert!(moving.starts_with(".step { animation: 12s step-end 5 } }\n") && !moving[9..].contains("animation: "));
-    assert!(PICTURE.contains("\n.step { opacity: 0 } .still { opacity: 1 }\n"));
-    let classes: Vec<_> = PICTURE.split("<g class=\"").skip(1).map(|step| step.split('"').next().unwrap()).collect();
-    assert_eq!(classes, ["step", "step", "step still", "step", "step"]);
+    assert!(still.contains("\n.step { opacity: 0 } .still { opacity: 1 }\n") && !still.contains("animation: "));
+    assert_eq!([" still", ""].map(|kind| PICTURE.matches(&format!("<g class=\"step{kind}\"")).count()), [1, 4]);
+}
+
+/// Sixty-five steps; or one far up in the heap, and a fault as the last one.
+#[test]
+fn the_picture_holds_any_program() {
+    needs!(Ptrace, FixedAddresses);
+    let many: String = (0..60).map(|byte| format!("\nheap[0] = {byte};")).collect();
+    let far = "unsafe { move_break(heap_start.wrapping_add(20_000)) }?;
+        unsafe { heap_start.add(8192).read_volatile() };
+        unsafe { heap_start.add(19_990).cast::<[u8; 3]>().write(*b\"FAR\") };
+        unsafe { *heap_start.add(1 << 20) = 1 };";
+    let store = "*heap = *b\"HI\\n\";";
+    let below = |text: &str| include_str!("../src/main.rs").replacen(store, &format!("{store}{text}"), 1);
+    let mut pictures = vec![];
+    for (program, steps) in build_changed("picture", &[&many, far].map(below)).iter().zip([65, 6]) {
+        let directory = tempfile::tempdir().unwrap();
+        let alloc = directory.path().join("alloc");
+        fs::copy(program, &alloc).unwrap();
+        let (errors, [_, picture]) = record("", &[alloc.to_str().unwrap().to_string()]);
+        assert_eq!(errors, "");
+        assert_eq!(picture.matches("<g class=\"step").count(), steps, "{picture}");
+        assert_eq!(picture.matches("@keyframes step").count(), steps, "{picture}");
+        // No texts in a step are over each other.
+        let place = Regex::new(r#"<text x="(\d+)" y="([\d.]+)""#).unwrap();
+        for step in picture.split("<g ").skip(1) {
+            let places = place.captures_iter(step).map(|found| [1, 2].map(|n| found[n].parse::<f64>().unwrap()));
+            let places: Vec<_> = places.collect();
+            let is_over = |[a, b]: &[f64; 2], [c, d]: &[f64; 2]| (a - c).abs() <= 12.0 && (b - d).abs() <= 15.0;
+            let over = |one| places.iter().filter(|other| is_over(one, other)).count();
+            assert!(places.iter().all(|one| over(one) == 1), "{step}");
+        }
+        pictures.push(picture);
+    }
+    let last = pictures[1].rsplit("<g class").next().unwrap();
+    // What has only been read is not in memory: the kernel shows a page of zeroes, which all processes have.
+    assert_eq!(last.matches("class=\"heap\"").count(), 2, "{last}");
+    assert!([">F<", ">A<", ">R<"].iter().all(|byte| pictures[1].contains(byte)) && last.contains("✕ 0x"), "{last}");
 }

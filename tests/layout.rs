@@ -1,18 +1,11 @@
 //! What `layout` draws, compared with what the kernel says of the same process.
 
+use common::cargo::in_both_profiles;
 use common::*;
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSegment, ObjectSymbol};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-/// The program in both profiles.
-fn layout() -> [PathBuf; 2] {
-    ["dev", "release"].map(|profile| cargo::programs(profile).join("layout"))
-}
-
-/// The exit status if `/proc/self/maps` can't be read, from `sysexits.h`.
-const EX_OSFILE: i32 = 72;
+use std::path::Path;
 
 /// Runs the program in gdb with this option, and compares the picture with what is mapped when the program exits.
 #[track_caller]
@@ -21,44 +14,39 @@ fn assert_draws(program: &Path, option: &str) {
     let args = format!("set args > '{}'", output.path().display());
     let log = gdb(program.to_str().unwrap(), &[option, &args, "catch syscall exit_group", "run", MAPS]);
     let maps = mappings(log.split_once("maps: ").expect(&log).1);
-    let picture = Drawing::parse(&std::fs::read_to_string(output.path()).unwrap());
-    picture.assert_agrees(&maps, 4);
-
-    // All mappings are there, with the kernel's names.
-    let ends = (picture.regions[0].end, picture.regions.last().unwrap().start);
-    assert_eq!(ends, (maps.last().unwrap().end, maps[0].start));
-    for mapping in &maps {
-        // On some kernels, zeroed data that the heap follows is called [heap].
-        if mapping.name.starts_with('[') && mapping.name != "[heap]" {
-            let name = if mapping.name == "[stack]" { "stack; grows down" } else { &mapping.name };
-            assert_eq!(picture.region(name).start, mapping.start);
-        }
-    }
-    for region in picture.regions.iter().filter(|region| !region.is_mapped && region.name != "the gap") {
+    let (regions, addresses) = drawn(&std::fs::read_to_string(output.path()).unwrap(), &maps, 4);
+    assert!(maps.iter().all(|mapping| regions.iter().any(|region| region.start == mapping.start)), "{regions:x?}");
+    for region in regions.iter().filter(|region| !region.is_mapped && region.name != "the gap") {
         // Addresses with the highest bit are the kernel's.
         assert_eq!(region.name, if region.end >> 63 == 1 { "no user memory" } else { "nothing" }, "{region:x?}");
     }
 
-    // So are the parts of the program.
+    // The parts of the program are where the file has them.
     let bytes = std::fs::read(program).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
-    let symbol = |name| file.symbol_by_name(name).unwrap().address();
-    for (name, start) in [("code", "__ehdr_start"), ("read-only data", "rodata"), (".data", "data_start")] {
-        assert_eq!(picture.region(name).start, symbol(start), "{name}");
+    let [text, data] = [0, 1].map(|n| file.segments().nth(n).unwrap());
+    // The zeroed data after the initialised data isn't in the file.
+    let [edata, end] = [data.file_range().1, data.size()].map(|size| data.address() + size);
+    for (name, address) in [
+        ("code", text.address()),
+        ("start of the program", text.address()),
+        ("read-only data", file.symbol_by_name("rodata").unwrap().address()),
+        ("etext", text.address() + text.size()),
+        (".data", data.address()),
+        ("edata", edata),
+        ("end", end),
+    ] {
+        assert_eq!(addresses[name], address, "{name}");
     }
-    for name in ["etext", "edata", "end"] {
-        assert_eq!(picture.address(name), symbol(name), "{name}");
-    }
-    assert_eq!(picture.address("start of the program"), symbol("__ehdr_start"));
-    let bss = picture.regions.iter().filter(|region| region.name == ".bss: zeroed data");
-    assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), symbol("end") - symbol("edata"));
+    let bss = regions.iter().filter(|region| region.name == ".bss: zeroed data");
+    assert_eq!(bss.map(|region| region.end - region.start).sum::<u64>(), end - edata);
 }
 
 #[test]
 fn draws_what_the_kernel_has_mapped() {
     needs!(Ptrace);
     let directory = tempfile::tempdir().unwrap();
-    for program in layout() {
+    for program in in_both_profiles("layout") {
         assert_draws(&program, "set disable-randomization on");
         assert_draws(&program, "set disable-randomization off");
         // With such a path, the file is longer than a page, the most that the kernel returns at once.
@@ -76,12 +64,12 @@ fn draws_what_the_kernel_has_mapped() {
 #[test]
 fn writes_whole_lines_and_reports_the_first_failure() {
     needs!(Ptrace);
-    for program in layout() {
+    for program in in_both_profiles("layout") {
         let traced = strace(&program, &[]);
         assert_ended(&traced.output, traced.stdout(), "", 0);
         assert_eq!(traced.named("write").len(), traced.stdout().lines().count());
     }
-    let [_, program] = layout();
+    let [_, program] = in_both_profiles("layout");
     // What fails, after how many lines, and what is reported.
     for (fault, lines, message, expected) in [
         ("brk:error=ENOSYS", 0, "brk: refused", EX_OSERR),

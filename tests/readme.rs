@@ -1,10 +1,11 @@
-//! What the README shows is what comes out.
+//! What the README, and those of malloc/ and benches/, show is what comes out.
 
-use common::cargo::{copy_of_the_project, debugged, shell};
+use common::cargo::{cargo, copy_of_the_project, debugged, host, shell};
 use common::*;
 use regex_lite::Regex;
 
 const README: &str = include_str!("../README.md");
+const BENCHMARK: &str = include_str!("../benches/README.md");
 
 #[test]
 fn shows_what_its_commands_print() {
@@ -33,16 +34,14 @@ fn shows_the_program_itself() {
 fn shows_a_stop_of_the_tour() {
     needs!(Ptrace, FixedAddresses);
     let output = gdb(&debugged("alloc"), &["source gdb/tour.py", "tour", "tour"]);
-    let stop = &output[output.find("Step 2: ").unwrap_or_else(|| panic!("{output}"))..];
-    let (_, shown) = README.split_once("```\nStep 2: ").unwrap();
-    let shown = format!("Step 2: {}", shown.split_once("```").unwrap().0);
     // Addresses and sizes are a matter of the compiler and the kernel, and so is what lies above the gap.
     let words = |text: &str| {
-        let (above, below) = text.split_once("the gap").unwrap();
+        let stop = text.split("\nStep 2: ").nth(1).unwrap_or_else(|| panic!("{text}")).split("```").next().unwrap();
+        let (above, below) = stop.split_once("the gap").unwrap();
         let text = normal(&format!("{}{below}", above.split("\n\n").next().unwrap()));
         Regex::new("[0-9, ]+").unwrap().replace_all(&text, " ").into_owned()
     };
-    assert_eq!(words(stop), words(&shown));
+    assert_eq!(words(&output), words(README));
 }
 
 #[test]
@@ -55,4 +54,52 @@ fn names_files_that_are_there() {
             assert!(is_there || link.starts_with("http"), "{page}: {link}");
         }
     }
+}
+
+/// What malloc/README.md says of glibc.
+#[test]
+fn malloc_of_glibc_moves_the_break_once() {
+    needs!(Ptrace);
+    if page_size() != 4096 || !works(&["getconf", "GNU_LIBC_VERSION"]) {
+        return say("malloc/README.md is about glibc, on pages of 4,096 bytes");
+    }
+    let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/c");
+    assert!(works(&["cc", "-o", program, &format!("{}/benches/alloc.c", root().display())]));
+    let traced = strace(program, &[]);
+    let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();
+    let [.., old, new] = breaks[..] else { panic!("{:?}", traced.calls) };
+    assert_eq!(new - old, 132 * 1024, "{:?}", traced.calls);
+}
+
+/// The figures in a row of the benchmark's table: bytes in the file, page faults, system calls and instructions.
+fn row(table: &str, name: &str) -> [u64; 4] {
+    let row = table.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}: {table}"));
+    let figures = row.split_whitespace().map_while(|number| number.replace(',', "").parse().ok());
+    figures.collect::<Vec<_>>().try_into().unwrap()
+}
+
+#[test]
+fn the_benchmark_prints_the_figures_of_its_page() {
+    needs!(Ptrace);
+    if cfg!(not(target_arch = "x86_64")) {
+        return;
+    }
+    let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup");
+    let mut bench = cargo(directory.as_ref(), &["test", "--quiet", "--locked", "--bench=startup", "--target", &host()]);
+    // As the page, this is without flags for the compiler.
+    let output = bench.current_dir(root()).env("RUSTFLAGS", "").output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // These were counted by hand in benches/alloc.s.
+    assert_eq!(row(&table, "assembly ")[2..], [4, 18]);
+
+    let [file, faults, calls, instructions] = row(&table, "alloc ");
+    assert!(faults <= 3 && calls == 5 && instructions <= 40, "{table}");
+    let shown = row(BENCHMARK, "alloc ");
+    if is_the_pages_compiler() {
+        assert_eq!((file, instructions), (shown[0], shown[3]), "{table}");
+    }
+    let readme = README.replace(',', "");
+    let [file, faults, calls, instructions] = shown;
+    assert!(readme.contains(&format!("| this program | {file} | {faults} | {calls} | {instructions} |")), "{shown:?}");
 }

@@ -3,44 +3,34 @@
 use crate::{limited, root};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// The file that cargo reads if it is started in the project's directory.
-pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
 
-/// A cargo as if typed into a shell: without the variables of the cargo, or the make, that runs this test. It builds in
-/// `directory`, whatever the user's configuration says: where the other cargo builds, it might wait for that one.
-pub fn cargo(directory: &Path, args: &[&str]) -> Command {
-    let mut command = limited(env!("CARGO"));
-    unset_environment(&mut command);
-    for key in ["CARGO_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"] {
-        command.env(key, directory);
-    }
-    command.args(args).current_dir("/");
-    command
-}
-
-/// Takes away what cargo and make tell the programs that they run, except for the profiles of `make test`, and what git
-/// tells its hooks, such as which repository is meant.
-pub fn unset_environment(command: &mut Command) {
+/// A command as if typed into a shell: without what cargo and make tell the programs that they run, except for the
+/// profiles of `make test`, and without what git tells its hooks, such as which repository is meant.
+fn typed(program: &str) -> Command {
+    let mut command = limited(program);
     let is_theirs = |key: &str| ["CARGO_", "MAKE", "GIT_"].iter().any(|start| key.starts_with(start));
     let is_kept = |key: &str| key == "CARGO_HOME" || key.starts_with("CARGO_PROFILE_");
     for (key, _) in std::env::vars().filter(|(key, _)| is_theirs(key) && !is_kept(key)) {
         command.env_remove(key);
     }
+    command
 }
 
-/// (There may be warnings. Each new cargo and rustc has others.)
-#[track_caller]
-pub fn assert_built(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+/// A cargo that builds in `directory`, whatever the user's configuration says: where the cargo that runs this test
+/// builds, it might wait for that one.
+pub fn cargo(directory: &Path, args: &[&str]) -> Command {
+    let mut command = typed(env!("CARGO"));
+    command.env("CARGO_TARGET_DIR", directory).env("CARGO_BUILD_BUILD_DIR", directory).args(args).current_dir("/");
+    command
 }
 
 /// This machine's target.
 pub fn host() -> String {
-    let version = limited("rustc").arg("-vV").output().unwrap().stdout;
-    let mut lines = str::from_utf8(&version).unwrap().lines();
-    lines.find_map(|line| line.strip_prefix("host: ")).unwrap().to_string()
+    shell(root(), "rustc -vV | sed -n 's/^host: //p'", root()).trim_end().to_string()
 }
 
 /// A directory for what the tests build. It is in the target directory, where this test is in PROFILE/deps.
@@ -54,7 +44,12 @@ fn built(package: &str) -> PathBuf {
 
 /// The programs of this project in a profile: what `make` builds, whichever profile the tests are in.
 pub fn programs(profile: &str) -> PathBuf {
-    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins", "--config", CONFIG])
+    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins"])
+}
+
+/// A program of this project in both profiles.
+pub fn in_both_profiles(program: &str) -> [PathBuf; 2] {
+    ["dev", "release"].map(|profile| programs(profile).join(program))
 }
 
 /// A program of this project as `make gdb` shows it.
@@ -62,25 +57,37 @@ pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()
 }
 
-/// Builds programs of the package in a directory, of this project or elsewhere, in another way than `make` does. Returns
-/// the directory that they are in. An empty `triple` is this machine's target.
+/// Builds programs of a package of this project in another way than `make` does. Returns the directory that they are
+/// in. An empty `triple` is this machine's target.
 pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    // The packages of this project share what they are built from. A copy of it has a place of its own.
-    let directory = if package.starts_with('/') { package.into() } else { built("others") };
-    build_in(&directory, &root().join(package), triple, profile, options)
+    build_in(&built("others"), &root().join(package), triple, profile, options)
+}
+
+/// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
+pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
+    let copy = copy_of_the_project(name);
+    for (number, text) in texts.iter().enumerate() {
+        let directory = copy.join(format!("src/bin/change{number}"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("main.rs"), text).unwrap();
+    }
+    let directory = build_in(&copy.join("target"), &copy, "", "dev", &["--bins"]);
+    (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
 }
 
 fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    let mut command = cargo(directory, &["build", "--locked", "--profile", profile, "--manifest-path"]);
-    command.arg(package.join("Cargo.toml")).args(options);
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
-    command.args(["--target", target]);
+    let arguments = ["build", "--locked", "--config", CONFIG, "--profile", profile, "--target", target];
+    let mut command = cargo(directory, &arguments);
+    command.args(options).arg("--manifest-path").arg(package.join("Cargo.toml"));
     if !triple.is_empty() {
         // RUSTFLAGS may be meant for this machine alone.
         command.env_remove("RUSTFLAGS");
     }
-    assert_built(&command.output().unwrap());
+    // (There may be warnings. Each new cargo and rustc has others.)
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
 }
 
@@ -106,9 +113,7 @@ pub fn copy_of_the_project(name: &str) -> PathBuf {
 /// Runs commands as if typed in this directory, with an argument. Returns what they print on standard output.
 #[track_caller]
 pub fn shell(directory: &Path, commands: &str, argument: &Path) -> String {
-    let mut command = limited("sh");
-    unset_environment(&mut command);
-    let output = command.args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
+    let output = typed("sh").args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{commands}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,15 +1,12 @@
 //! What the tests have in common: looking at a program from outside.
 
 pub mod cargo;
-mod drawing;
 mod elf;
-mod gdb;
-mod maps;
+mod memory;
 mod needs;
-mod process;
-mod strace;
+mod run;
 
-pub use {drawing::*, elf::*, gdb::*, maps::*, needs::*, process::*, strace::*};
+pub use {elf::*, memory::*, needs::*, run::*};
 
 use regex_lite::{Captures, Regex};
 use std::path::Path;
@@ -19,10 +16,20 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
+/// The size of a page, in bytes.
+pub fn page_size() -> u64 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as u64
+}
+
 /// The number in `text`, in hexadecimal with or without `0x`.
 #[track_caller]
 pub fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Whether a text has these parts, in this order.
+pub fn has_in_order<'a>(text: &str, parts: impl IntoIterator<Item = &'a str>) -> bool {
+    parts.into_iter().try_fold(text, |rest, part| Some(rest.split_once(part)?.1)).is_some()
 }
 
 /// The text with a number in place of each address, the same number for the same address. What the addresses are is a
@@ -30,10 +37,8 @@ pub fn hex(text: &str) -> u64 {
 pub fn normal(text: &str) -> String {
     let mut addresses = vec![];
     let number = |found: &Captures| {
-        let known = addresses.iter().position(|address| *address == found[1]);
-        let number = known.unwrap_or(addresses.len());
-        addresses.extend(known.is_none().then(|| found[1].to_string()));
-        format!("address {number}")
+        addresses.push(found[1].to_string());
+        format!("address {}", addresses.iter().position(|address| *address == found[1]).unwrap())
     };
     Regex::new("0x0*([0-9a-f]+)").unwrap().replace_all(text, number).into_owned()
 }

@@ -4,23 +4,11 @@ use crate::limited;
 use std::io::Write;
 use std::panic::Location;
 
-/// What some tests need.
-#[derive(Clone, Copy, Debug)]
-pub enum Need {
-    /// Debian's chromium, for the page.
-    Browser,
-    /// `personality(ADDR_NO_RANDOMIZE)`, for a process whose addresses are the same each time. Docker's default filter
-    /// of system calls refuses it.
-    FixedAddresses,
-    /// `ptrace`, with strace and a gdb that has Python. Some containers refuse it.
-    Ptrace,
-}
-
 /// Returns from a test if this machine [`lacks`] one of these things.
 #[macro_export]
 macro_rules! needs {
     ($($need:ident),+) => {
-        if $($crate::lacks($crate::Need::$need))||+ {
+        if $($crate::lacks(stringify!($need)))||+ {
             return;
         }
     };
@@ -29,18 +17,21 @@ macro_rules! needs {
 /// Whether this machine lacks what a test needs. If it does, this says so. With `ALL_TESTS=1` in the environment, that
 /// is a failure.
 #[track_caller]
-pub fn lacks(need: Need) -> bool {
-    let is_here = match need {
-        Need::Browser => works(&["chromium", "--version"]),
-        Need::FixedAddresses => works(&["setarch", std::env::consts::ARCH, "-R", "true"]),
-        Need::Ptrace => {
-            works(&["sh", "-c", "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1"])
-        }
+pub fn lacks(need: &str) -> bool {
+    let command = match need {
+        // Debian's, for the page.
+        "Browser" => "chromium --version",
+        // For a process whose addresses are the same each time. Docker's default filter of system calls refuses it.
+        "FixedAddresses" => "setarch $(uname -m) -R true",
+        // With a gdb that has Python. Some containers refuse it.
+        "Ptrace" => "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1",
+        _ => panic!("{need}"),
     };
-    if !is_here {
-        left_out("ALL_TESTS", &format!("{need:?} is not available here"));
+    let is_lacking = !works(&["sh", "-c", command]);
+    if is_lacking {
+        left_out("ALL_TESTS", &format!("{need} is not available here"));
     }
-    !is_here
+    is_lacking
 }
 
 /// Says which test leaves something out, and why. With `variable` in the environment, that is a failure.
@@ -54,6 +45,16 @@ pub fn left_out(variable: &str, reason: &str) {
 pub fn say(message: &str) {
     #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
     writeln!(std::io::stderr(), "{message}").unwrap();
+}
+
+/// Whether the compiler is the one that benches/README.md names. Another one may make other code.
+pub fn is_the_pages_compiler() -> bool {
+    let version = limited("rustc").arg("--version").output().unwrap().stdout;
+    let is_the_pages = include_str!("../../../benches/README.md").contains(str::from_utf8(&version).unwrap());
+    if !is_the_pages {
+        say("this compiler isn't the one of benches/README.md, whose figures and those of docs/ may be others");
+    }
+    is_the_pages
 }
 
 /// Whether a command can be run here, and succeeds.

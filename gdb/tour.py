@@ -58,14 +58,12 @@ def show(event, process):
     call, dumped = event.call(), dump(*event.shown())
     middle = [*[call] * bool(call), "", *draw(event.before, event.after, event.failed_at)]
     below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
-    is_last = any(other.name == "fault" for other in process.events)
-    below += ["After this, an access has failed, which is the next step."] * is_last
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
-    room = HEIGHT - 2 - 5 * (is_last or event.name == "fault")
+    room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
     # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
     for lines in middle, below:

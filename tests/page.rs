@@ -3,7 +3,7 @@
 
 use common::*;
 use regex_lite::{Captures, Regex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 const COMMITTED: &str = include_str!("../docs/index.html");
@@ -31,7 +31,9 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
             (used, freed, unfinished, are_listed) = (BTreeMap::new(), BTreeMap::new(), vec![], true);
         }
         let goes_on = unfinished.drain(..).all(|call| code.contains(call));
-        let (mut counts, mut being_freed, mut named) = (BTreeMap::new(), 0, vec![]);
+        // How many blocks there are for each kind of call, by where each was at first, and how many such calls.
+        let (mut counts, mut first) = (BTreeMap::<_, (BTreeSet<u64>, u64)>::new(), BTreeMap::new());
+        let (mut being_freed, mut named) = (0, vec![]);
         let call = r"\b((de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?)( …| <i>)?";
         for call in found(call, code) {
             let [block, size, new_size, result] = [3, 4, 5, 6].map(|group| number(&call, group));
@@ -49,25 +51,31 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
                 _ if new_size > size => "grown",
                 _ => "shrunk",
             };
-            *counts.entry(what).or_insert(0) += 1;
+            let origin = first.remove(&block).unwrap_or(if block > 0 { block } else { named.len() as u64 });
+            first.insert(result, origin);
+            let (blocks, calls) = counts.entry(what).or_default();
+            blocks.insert(origin);
+            *calls += 1;
             freed.extend(used.remove_entry(&block));
             freed.remove(&result);
             used.extend((result > 0).then_some((result, if name.is_some() { new_size } else { size })));
         }
 
         // The title counts the calls that have returned, and no others. And something has happened.
-        let said = found("(?:a|([0-9,]+)) blocks? (?:is|are) (handed out|moved|grown|shrunk|freed)", title);
-        let said = said.iter().map(|said| (said.get(2).unwrap().as_str(), number(said, 1).max(1)));
-        let said: BTreeMap<_, _> = said.collect();
+        let words = "(?:a|([0-9,]+)) blocks? (?:is|are) (handed out|moved|grown|shrunk|freed)(?: ([0-9,]+) times)?";
+        let of = |said: &Captures| (number(said, 1).max(1), number(said, 3).max(number(said, 1)).max(1));
+        let said: BTreeMap<_, _> =
+            found(words, title).iter().map(|said| (said.get(2).unwrap().as_str(), of(said))).collect();
         let is_change = !found("[1-9][0-9,]* bytes? changed|into memory", rest).is_empty();
         let is_call = code.contains("brk(") || code.contains("write(") || !counts.is_empty();
         let mut are_true = goes_on && (is_call || is_change);
         if let [more] = &found("… ([0-9,]+) calls have returned", code)[..] {
             are_listed = false;
-            are_true &= said.values().sum::<u64>() == number(more, 1);
+            are_true &= said.values().map(|(_, calls)| calls).sum::<u64>() == number(more, 1);
             are_true &= counts.keys().all(|what| said.contains_key(what));
         } else {
-            are_true &= said == counts;
+            let counted = counts.iter().map(|(what, (blocks, calls))| (*what, (blocks.len() as u64, *calls)));
+            are_true &= said == counted.collect();
         }
         untrue[0].extend((!are_true).then_some(step));
 

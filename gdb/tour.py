@@ -56,7 +56,8 @@ def draw(before, memory, failed_at=None):
 def show(event, process):
     """Returns the lines of a step, as many as there is room for."""
     call, dumped = event.call(), dump(*event.shown())
-    middle = [*[call] * bool(call), "", *draw(event.before, event.after, event.failed_at)]
+    picture = [*draw(event.before, event.after, event.failed_at)]
+    middle = [*[call] * bool(call), "", *picture]
     below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
@@ -65,13 +66,17 @@ def show(event, process):
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
     room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
-    # What there is no room for are blank lines, and lines of main but the last, which are the most telling.
+    # What there is no room for are blank lines, lines of main but the last, which is the most telling, and the top of
+    # the picture.
     for lines in middle, below:
         if len(source + middle + below) > room:
             lines.remove("")
     room -= len(middle + below)
     if len(source) > room:
         source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
+    if room < 1:
+        top = len(middle) - len(picture)
+        middle[top : top + 2 - room] = ["…"]
     # What has been printed may not end with a newline.
     blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
     past = ", which is past" * (event.after != process.now)

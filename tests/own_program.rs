@@ -68,7 +68,7 @@ fn may_do_more_with_mem_and_without() {
 }
 
 #[test]
-fn stops_with_one_sentence_on_another_target() {
+fn stops_with_one_sentence_on_another_target_or_as_a_test() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
@@ -79,4 +79,7 @@ fn stops_with_one_sentence_on_another_target() {
         let [message, "error: build script logged errors"] = errors[..] else { panic!("{triple}: {log}") };
         assert!(message.ends_with("and builds for no other target"), "{triple}: {log}");
     }
+    let output = cargo(&target, &["test", "--bin=alloc", "--manifest-path", manifest]).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("error: a freestanding program has no std for a test") && !log.contains("E0152"), "{log}");
 }

@@ -13,6 +13,12 @@ fn make_does_the_same_under_each() {
     unsafe { std::env::set_var("GIT_DIR", hooked.path()) };
     let project = copy_of_the_project("copy");
     assert_eq!(fs::read_dir(hooked.path()).unwrap().count(), 0);
+    // A ZIP file doesn't keep the bit; not every cp replaces a file that runs; and not every gdb has Python.
+    let other_tools = r#"
+        chmod -x tests/install-tools; mkdir bin; printf '#!/bin/sh\n' | tee bin/gdb >bin/cp
+        echo '[ ! -e alloc ] && exec /bin/cp "$@"' >>bin/cp; chmod +x bin/*
+    "#;
+    shell(&project, other_tools, &project);
     let file = project.parent().unwrap().join(".cargo/config.toml");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let host = host();
@@ -37,6 +43,7 @@ fn make_does_the_same_under_each() {
         ("run", "CARGO_TARGET_DIR=/dev/null CARGO_BUILD_BUILD_DIR=/dev/null", ""),
         ("run CARGO_TARGET_DIR=elsewhere", "", ""),
         ("run", "MAKEFLAGS=-k CDPATH=/ GREP_OPTIONS=--color=always", ""),
+        ("run", "PATH=$PWD/bin:$PATH", ""),
     ] {
         let needs_more = target == "gdb" || target == "asm";
         if needs_more && lacks("Ptrace") || target == "asm" && cfg!(not(target_arch = "x86_64")) {
@@ -68,6 +75,8 @@ fn make_does_the_same_under_each() {
         assert!(listing.contains(", and 18 in the article's program\n"), "{listing}");
     }
 
+    let told = shell(&project, "PATH=$PWD/bin:$PATH make -s gdb 2>&1 || true", &project);
+    assert!(told.contains("make: this gdb has no Python, "), "{told}");
     // Cargo knows from before where the linker scripts were.
     let moved = "rm -rf moved; mv project moved; touch moved/src/main.rs; make -s -C moved run; mv moved project";
     assert_eq!(shell(project.parent().unwrap(), moved, &project), "HI\n");

@@ -4,8 +4,8 @@
 /// if it returns `Ok(())`, the program exits with status 0. If it returns an [`Error`](crate::Error), the program
 /// reports that on standard error and exits with status 71 (`Brk`) or 74 (`Write`). After a panic, the status is 70.
 ///
-/// This defines `_start`, where the kernel starts the program, and the panic handler, but no name in the module where it
-/// is used. A program uses the macro once. For another exit status, call [`exit`](crate::exit).
+/// This defines `_start`, where the kernel starts the program, and the panic handler, but no name in the module where
+/// it is used. A program uses the macro once. For another exit status, call [`exit`](crate::exit).
 ///
 /// In a debug build, gdb's `start` and `break main` stop in `$main`. If it isn't in the module where the macro is used,
 /// this takes `codegen-units = 1` in the profile.

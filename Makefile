@@ -1,7 +1,7 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by that configuration. Arguments of make override these lines: make bench CARGO_PROFILE_RELEASE_LTO=off.
+# Plain cargo goes by that configuration. Arguments of make, such as CARGO_PROFILE_RELEASE_LTO=off, override these lines.
 export CARGO_PROFILE_DEV_DEBUG = true
 export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
 export CARGO_PROFILE_DEV_LTO = false
@@ -19,8 +19,8 @@ export CARGO_PROFILE_RELEASE_STRIP = debuginfo
 
 # Cargo would look for this make's job server, which is only for other makes.
 unexport MAKEFLAGS MFLAGS
-# Programs are built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name in the
-# environment, or of the name PROGRAM, may be meant for another program.)
+# Programs are built in target/TARGET, where TARGET is this machine's, or an argument of make. (A variable of that name
+# in the environment, or of the name PROGRAM, may be meant for another program.)
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 target := $(if $(filter command,$(origin TARGET)),$(TARGET),$(host))
 program := $(if $(filter command,$(origin PROGRAM)),$(PROGRAM))

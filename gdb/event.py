@@ -256,5 +256,5 @@ class Event:
     def words_of_fault(self):
         name, address = self.arguments
         if address is None:
-            return f"{name} ends the program", "The processor doesn't tell the address, as for one that no memory can have."
+            return f"{name} ends the program", "The processor doesn't tell the address: no memory can have it."
         return f"the access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"

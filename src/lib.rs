@@ -10,25 +10,26 @@
 //! # A program of your own
 //!
 //! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
-//! `cp -r own-program hello` copies it, and there `cargo run` builds and runs it. Anywhere else, its `Cargo.toml` has to
-//! say where this package and its `malloc/` are. These are its files:
+//! `cp -r own-program hello` copies it, and there `cargo run` builds and runs it. Anywhere else, its `Cargo.toml` has
+//! to say where this package and its `malloc/` are. These are its files:
 //!
 //! - `Cargo.toml` names this library, and for the heap the package `program-break-malloc`.
 //! - `build.rs` passes on this library's arguments for the linker.
 //! - `src/main.rs` has a `main` that returns a [`Result`], and `entry!(main)`, which starts the program there.
 //!
-//! A debug build can be stepped through in gdb. For a musl target, such as Alpine's, a program also needs this package's
-//! `.cargo/config.toml` in its own directory, or in one above. Without it, there is a `multiple definition of _start`.
+//! A debug build can be stepped through in gdb. For a musl target, such as Alpine's, a program also needs this
+//! package's `.cargo/config.toml` in its own directory, or in one above. Without that file, there is a
+//! `multiple definition of _start`.
 //!
-//! The compiler may call `memcpy`, `memset` or `memcmp` in any program, and a [`stdio::LineWriter`] needs them. They are
-//! in the package `compiler_builtins`, and belong to the feature `mem`. A program that has its own leaves that feature
-//! out, by `default-features = false` at this library and at `program-break-malloc`.
+//! The compiler may call `memcpy`, `memset` or `memcmp` in any program, and a [`stdio::LineWriter`] needs them. They
+//! are in the package `compiler_builtins`, and belong to the feature `mem`. A program that has its own leaves that
+//! feature out, by `default-features = false` at this library and at `program-break-malloc`.
 //!
 //! # What isn't here
 //!
-//! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc` makes,
-//! and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For example,
-//! after `cargo add syscalls --no-default-features`, this reads from standard input:
+//! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc`
+//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For
+//! example, after `cargo add syscalls --no-default-features`, this reads from standard input:
 //!
 //! ```ignore
 //! use program_break::exit;

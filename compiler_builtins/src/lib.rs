@@ -1,6 +1,7 @@
 //! The functions on memory that the compiler calls in any program, for example to copy a large value. Usually the C
 //! library has them: `man 3 memcpy` and so on say what they do, and what the caller guarantees. They call no function
-//! of `core` that isn't inlined: LTO doesn't see the calls of a package with `no_builtins`, and may drop what is called.
+//! of `core` that isn't inlined: LTO doesn't see the calls of a package with `no_builtins`, and may drop what is
+//! called.
 #![no_std]
 #![no_builtins] // so that the loop in `memset` doesn't become a call of `memset`
 

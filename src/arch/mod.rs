@@ -44,8 +44,8 @@ pub unsafe fn write(fd: i32, bytes: *const u8, length: usize) -> isize {
     unsafe { syscall3(Sysno::write, fd as usize, bytes as usize, length) as isize }
 }
 
-/// Ends the program, with all of its threads. The parent process sees the low 8 bits of `status`. Nothing is dropped, so
-/// call [`flush`](crate::stdio::LineWriter::flush) before.
+/// Ends the program, with all of its threads. The parent process sees the low 8 bits of `status`. Nothing is dropped,
+/// so call [`flush`](crate::stdio::LineWriter::flush) before.
 #[inline]
 pub fn exit(status: i32) -> ! {
     // The call returns only if a filter of system calls (seccomp) refuses it.

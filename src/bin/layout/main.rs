@@ -1,8 +1,8 @@
-//! The article's picture of virtual memory, which a process draws of itself: from the top down, what the kernel adds, the
-//! stack, the very large gap, a heap of four bytes, and the parts of the program.
+//! The article's picture of virtual memory, which a process draws of itself: from the top down, what the kernel adds,
+//! the stack, the very large gap, a heap of four bytes, and the parts of the program.
 //!
-//! The parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`. If that file can't be read,
-//! the program exits with status 72. It uses no heap for all this, since the heap is what it draws.
+//! The parts of the program are from linker.ld, and the mappings are from `/proc/self/maps`. If that file can't be
+//! read, the program exits with status 72. It uses no heap for all this, since the heap is what it draws.
 #![no_std]
 #![no_main]
 

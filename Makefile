@@ -1,7 +1,7 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by that configuration. Arguments of make, such as CARGO_PROFILE_RELEASE_LTO=off, override these lines.
+# Plain cargo goes by that configuration. Arguments of make override these lines, as CARGO_PROFILE_RELEASE_LTO=off does.
 export CARGO_PROFILE_DEV_DEBUG = true
 export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
 export CARGO_PROFILE_DEV_LTO = false

@@ -63,7 +63,8 @@ fn shows_what_the_tables_say() {
             continue;
         }
         // The output is in a file: the kernel reads what is written there.
-        let arguments = format!("set args > {}.txt", program.display());
+        let printed = tempfile::NamedTempFile::new().unwrap();
+        let arguments = format!("set args > '{}'", printed.path().display());
         let commands = if typed.is_empty() { &["tour 99"] } else { &typed[..] };
         let output = gdb(program.to_str().unwrap(), &[&["source gdb/tour.py", &arguments], commands].concat());
         if typed.is_empty() {

@@ -116,7 +116,7 @@ docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
-test: tools ## test it (ALL_TESTS=1, ALL_TARGETS=1: what is left out fails)
+test: tools ## test it (with ALL_TESTS=1, a test that is left out fails)
 	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
 ifdef ALL_TARGETS
 	@sh tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld

@@ -70,7 +70,8 @@ class Memory:
         return next((region for region in self.regions if region.start <= address < region.end), None)
 
     def owner(self, region):
-        return {"program": "the program's own", "heap": "the heap's"}.get(region.name, f"in {region.name}")
+        owners = {"program": "the program's own", "heap": "the heap's", "stack; grows down": "the stack's"}
+        return owners.get(region.name, f"in {region.name}")
 
     def whose(self, address):
         """Returns what can be said of an address where an access has failed."""
@@ -79,7 +80,7 @@ class Memory:
         if address >= 2**63:
             return "The kernel keeps such addresses for itself."
         if self.heap.end <= address < self.top:
-            return "The kernel has taken this page back, when the break moved down."
+            return "The kernel took this page back when the break moved down."
         above = [region for region in self.regions if region.start > address]
         if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
             return f"Nothing is mapped at {address:#x}, below the stack."
@@ -123,8 +124,8 @@ def dump(start, data, is_more):
 
 @dataclass
 class Event:
-    """A system call that finds the break, moves it or fails to, prints from the heap, or fails to print; a store; an
-    access that ends the program; or what the calls of a loop have done again."""
+    """A system call that finds the break, moves it, prints something, or fails to do so; a store; an access that ends
+    the program; or what the calls of a loop have done again."""
 
     number: int  # from 1 on
     name: str  # of the call, or of the last one in a loop; "store" or "fault"
@@ -162,7 +163,7 @@ class Event:
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
         # The calls of the allocator that have returned came before a system call.
         blocks = [*self.words_of_calls()]
-        self.title = ", ".join(blocks + [self.title] * (self.name != "store" or not blocks))
+        self.title = ", and ".join(blocks + [self.title] * (self.name != "store" or not blocks))
 
     def words_of_calls(self):
         """Returns what has happened to blocks. One that is moved again and again is one block."""
@@ -197,12 +198,12 @@ class Event:
         if self.result < 0:
             return "the call fails", f"It returns an error in place of an address: {os.strerror(-self.result)}."
         if asked_for not in (0, self.result):
-            reason = "Nothing is in the way. It is more than the kernel promises this process"
+            reason = "Nothing is in the way. But the program asks for more memory than the kernel promises to it"
             if asked_for < after.heap_start:
                 reason = "The break can't be below the start of the heap"
             elif above := [region for region in after.regions if after.heap.end <= region.start < asked_for]:
-                reason = f"Other memory is in the way at {above[-1].start:#x}: {above[-1].name}"
-            return "the kernel refuses to move the break", f"It returns where the break still is. {reason}."
+                reason = f"Other memory is in the way at {above[-1].start:#x} ({above[-1].name.split(';')[0]})"
+            return "the kernel refuses to move the break", f"The call returns where the break still is. {reason}."
         if not before.heap_start:
             return "the program break is found", "The heap ends here. It is still empty, so it also starts here."
         mapped, title = after.heap.end - before.heap.end, f"the break moves {self.moved}"
@@ -240,21 +241,22 @@ class Event:
         elif faulted_in is not None:
             remark += f"{size(faulted_in) if faulted_in > 0 else 'Nothing more'} came into memory. "
         if self.changed and self.changed[-1] >= self.after.program_break:
-            remark += "This is not below the break, but on a mapped page, so nothing stops it. "
+            remark += "The last changed byte is not below the break, but on a mapped page, so nothing stops the store. "
         if self.is_loop:
             remark += "These lines were run in a loop, whose stores are one step. "
         return "something is stored on the heap", remark.rstrip()
 
     def words_of_loop(self):
         words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
-        words |= {("write", False): "prints from the heap", ("write", True): "fails to print"}
+        words |= {("write", False): "prints", ("write", True): "fails to print"}
         parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
         where = f"has moved {self.moved}" if self.moved else "is where it was"
         changed = f" {self.change}" * bool(self.changed)
-        return f"the program {', '.join(parts)}", f"The last call is shown. The break {where}.{changed.rstrip()}"
+        return f"the program {' and '.join(parts)}", f"The last call is shown. The break {where}.{changed.rstrip()}"
 
     def words_of_fault(self):
         name, address = self.arguments
         if address is None:
-            return f"{name} ends the program", "The processor doesn't tell the address: no memory can have it."
-        return f"the access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"
+            remark = "The processor doesn't report the address: it is one that no memory can have."
+            return f"{name} ends the program", remark
+        return f"an access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"

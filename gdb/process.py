@@ -50,7 +50,8 @@ class Process:
         self.source = {line: linecache.getline(path, line).rstrip() for line in range(main.line, max(pcs) + 1)}
         for name, function in CALLS.items():
             self.call_at(gdb.Breakpoint, function, self.on_call, name)
-        # Each line of main starts with a breakpoint. It is hit twice between two events, so that loops run fast.
+        # Each line of main starts with a breakpoint. It is disabled at the second hit since the last event, so that
+        # loops run fast.
         starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
         self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
         self.forget()
@@ -139,7 +140,7 @@ class Process:
         return library
 
     def on_line(self, line, breakpoint):
-        """Main has come to a line. What has been stored before it is an event, too, but not each time in a loop."""
+        """Main has come to a line. A store before this line is an event, too, but in a loop not each time."""
         if line in self.loop or line in self.trail[self.begin :]:
             breakpoint.enabled = False
         else:

@@ -63,7 +63,7 @@ class Recorder(Process):
 
 
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
-gdb.execute("set confirm off")  # the process may be there yet after a failure
+gdb.execute("set confirm off")  # after a failure, there may still be a process
 gdb.execute("set args > /dev/null")
 # Where there are huge pages, what comes into memory would depend on the machine.
 ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)

@@ -66,8 +66,8 @@ def show(event, process):
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
     room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
-    # What there is no room for are blank lines, lines of main but the last, which is the most telling, and the top of
-    # the picture.
+    # If there is too little room, blank lines are left out, then all lines of main but the last, which tells the most,
+    # and then the top of the picture.
     for lines in middle, below:
         if len(source + middle + below) > room:
             lines.remove("")
@@ -149,7 +149,7 @@ with suppress(gdb.error):  # Not every gdb has it. A server that doesn't answer 
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")
-    print("To draw the memory at any time, type memory, and then tour to go on.")
+    print("To draw the memory at any time, type memory. To go on after that, type tour.")
     if (gdb.parameter("width") or WIDTH) < WIDTH:
         print(f"The pictures need {WIDTH} columns. This terminal has {gdb.parameter('width')}.")
 except Exception as error:

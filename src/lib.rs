@@ -10,8 +10,8 @@
 //! # A program of your own
 //!
 //! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
-//! `cp -r own-program hello` copies it, and there `cargo run` builds and runs it. Anywhere else, its `Cargo.toml` has
-//! to say where this package and its `malloc/` are. These are its files:
+//! `cp -r own-program hello` copies it. In `hello`, `cargo run` builds the copy and runs it. Anywhere else, the
+//! `Cargo.toml` of the copy has to say where this package and its `malloc/` are. These are its files:
 //!
 //! - `Cargo.toml` names this library, and for the heap the package `program-break-malloc`.
 //! - `build.rs` passes on this library's arguments for the linker.

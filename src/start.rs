@@ -13,7 +13,7 @@
 macro_rules! entry {
     ($main:path) => {
         #[cfg(test)]
-        ::core::compile_error!("a freestanding program has no std for a test: leave out --bins and --all-targets");
+        ::core::compile_error!("a test needs std, which this program has not: leave out --bins and --all-targets");
 
         #[cfg(not(test))]
         const _: () = {

@@ -192,7 +192,7 @@ impl Blocks {
         }
     }
 
-    /// Returns the large heap for a large block or a run, which a kept run makes room for.
+    /// Returns the large heap, for a large block or a run. The kept run goes back to it first, to make room.
     pub fn large(&mut self) -> &mut Large {
         self.give_back_kept();
         &mut self.large

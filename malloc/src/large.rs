@@ -232,7 +232,8 @@ fn word(address: usize) -> *mut usize {
     with_exposed_provenance_mut(address)
 }
 
-/// Returns where a block with this header ends: anywhere, and not in a panic, if the header was overwritten by mistake.
+/// Returns where a block with this header ends. If the header was overwritten by mistake, this can be any address, but
+/// there is no panic.
 fn end_of(start: usize, header: usize) -> usize {
     start.wrapping_add(header & !(UNIT - 1))
 }

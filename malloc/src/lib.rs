@@ -53,8 +53,9 @@ use lock::Lock;
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
 /// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
 ///
-/// As [`GlobalAlloc`] says, to free or resize what isn't a block in use with that layout is undefined behaviour: an
-/// address inside a block, a block that is free already, or one of another size. The heap doesn't check that.
+/// As [`GlobalAlloc`] says, it is undefined behaviour to free or resize anything but a block in use, or to give another
+/// layout than the block has: an address inside a block, for example, or a block that is free already. The heap doesn't
+/// check that.
 pub struct Heap(Lock<Blocks>);
 
 impl Heap {

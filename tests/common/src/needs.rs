@@ -52,7 +52,7 @@ pub fn is_the_pages_compiler() -> bool {
     let version = limited("rustc").arg("--version").output().unwrap().stdout;
     let is_the_pages = include_str!("../../../benches/README.md").contains(str::from_utf8(&version).unwrap());
     if !is_the_pages {
-        say("this compiler isn't the one of benches/README.md, whose figures and those of docs/ may be others");
+        say("this compiler isn't the one that benches/README.md names, so the figures there and in docs/ may differ");
     }
     is_the_pages
 }

@@ -2,19 +2,30 @@
 
 use common::cargo::{build, cargo};
 use common::*;
+use std::fs;
 use std::path::Path;
 
 #[test]
-fn runs_as_it_is_and_as_a_copy() {
+fn runs_as_it_is_and_as_a_copy_and_in_a_workspace() {
     // The directory's name has all that is hard to quote.
     let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
-    let (alloc, copy) = (directory.path().join("alloc"), directory.path().join("hello"));
+    let [alloc, copy, team, target] = ["alloc", "hello", "team", "target"].map(|name| directory.path().join(name));
+    let member = team.join("hello");
+    fs::create_dir(&team).unwrap();
     std::os::unix::fs::symlink(root(), &alloc).unwrap();
-    assert!(works(&["cp", "-r", alloc.join("own-program").to_str().unwrap(), copy.to_str().unwrap()]));
-    let manifest = std::fs::read_to_string(copy.join("Cargo.toml")).unwrap();
-    std::fs::write(copy.join("Cargo.toml"), manifest.replace("path = \"..", "path = \"../alloc")).unwrap();
-    let target = directory.path().join("target");
-    for package in [&alloc.join("own-program"), &copy] {
+    for place in [&copy, &member] {
+        assert!(works(&["cp", "-r", alloc.join("own-program").to_str().unwrap(), place.to_str().unwrap()]));
+    }
+    let manifest = fs::read_to_string(copy.join("Cargo.toml")).unwrap();
+    fs::write(copy.join("Cargo.toml"), manifest.replace("path = \"..", "path = \"../alloc")).unwrap();
+    // What the comments there say of a workspace.
+    let (package, rest) = manifest.split_once("# Nothing unwinds").unwrap();
+    let profiles = rest.split_once('\n').unwrap().1.split_once("# This keeps").unwrap().0;
+    fs::write(member.join("Cargo.toml"), package.replace("path = \"..", "path = \"../../alloc")).unwrap();
+    let workspace = format!("[workspace]\nmembers = [\"hello\"]\nresolver = \"3\"\n\n{profiles}");
+    fs::write(team.join("Cargo.toml"), workspace).unwrap();
+    fs::rename(member.join("Cargo.lock"), team.join("Cargo.lock")).unwrap();
+    for package in [&alloc.join("own-program"), &copy, &member] {
         let cargo = |args: &[&str]| cargo(&target, args).current_dir(package).output().unwrap();
         for profile in [&[][..], &["--release"]] {
             let ended = cargo(&[&["run", "--quiet", "--locked"], profile].concat());

@@ -1,12 +1,8 @@
 //! The stages from a bump allocator to the heap: what their tables say, and what the kernel saw.
 
+use common::cargo::in_both_profiles;
 use common::*;
-use std::path::{Path, PathBuf};
-
-/// Each program in both profiles.
-fn in_both_profiles(name: &str) -> [PathBuf; 2] {
-    ["dev", "release"].map(|profile| cargo::programs(profile).join(name))
-}
+use std::path::Path;
 
 /// The text without its numbers and the width of its columns.
 fn words(text: &str) -> Vec<String> {

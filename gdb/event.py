@@ -224,15 +224,15 @@ class Event:
             reason = f" {memory.whose(self.failed_at)}" if self.failed_at is not None else ""
             return "nothing is written", f"The call fails: {os.strerror(-self.result)}.{reason}"
         remark, end = f"The kernel has written {self.result:,} of the {size(length)}.", address + self.result
-        where = "from the heap" if address >= memory.heap_start else "partly from the heap"
+        where = " from the heap" if address >= memory.heap_start else " partly from the heap"
         if not (address < max(memory.heap.end, memory.program_break) and memory.heap_start < end):
-            where = "not from the heap"
+            where = ", not from the heap"
             remark += f" This memory is {memory.owner(memory.region_at(address))}."
         elif end > memory.program_break:
             remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
         verb = "is" if self.result == 1 else "are"
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
-        return f"{size(self.result)} {verb} {to}{',' * (where[0] == 'n')} {where}", remark
+        return f"{size(self.result)} {verb} {to}{where}", remark
 
     def words_of_store(self):
         remark, faulted_in = self.change, self.faulted_in

@@ -166,13 +166,13 @@ class Process:
         old, seen = self.now, self.memory_now()
         is_changed = seen.data != old.data or (seen.heap.resident or 0) > (old.heap.resident or 0)
         if self.again:
-            self.add(*self.last_call)
+            self.add(*self.last_call, now=seen)
         elif is_changed or self.calls not in ([], self.told):
-            self.add("store")
+            self.add("store", now=seen)
         self.loop, self.again = [], Counter()
 
-    def add(self, name, arguments=(), result=0, written=b""):
-        before, self.now = self.now, self.memory_now()
+    def add(self, name, arguments=(), result=0, written=b"", now=None):
+        before, self.now = self.now, now or self.memory_now()
         numbers = self.trail[self.begin :] or self.trail[-1:]
         if self.again:
             numbers = sorted({*numbers, *self.loop})

@@ -46,10 +46,10 @@ class Recorder(Process):
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
         self.calls.append(allocator_call(frame, result))
 
-    def add(self, *event):
+    def add(self, *event, now=None):
         unfinished = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
         self.calls += [allocator_call(frame, None) for frame in unfinished]
-        super().add(*event)
+        super().add(*event, now=now)
         # That a block has been freed is no event of its own if this one has told of the call.
         self.told = [allocator_call(frame, 0) for frame in unfinished]
 

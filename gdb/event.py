@@ -23,12 +23,6 @@ def about(length):
     return f"about {length / 1024**power:.0f} {['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'][power]}"
 
 
-def c_characters(data):
-    """Returns each byte as in C, or as a dot in the middle. Blanks are made visible."""
-    signs = {0: "\\0", 10: "\\n", 32: "␣"}
-    return [signs.get(byte) or (chr(byte) if 32 < byte < 127 else "·") for byte in data]
-
-
 @dataclass
 class Region:
     """A part of memory that is mapped, with one origin."""
@@ -37,7 +31,11 @@ class Region:
     end: int
     permissions: str  # empty if they are not the same throughout
     name: str
-    resident: int = None  # how many bytes of it are in memory, if the kernel tells
+
+    def owner(self):
+        """Returns whose it is, for a sentence."""
+        owners = {"program": "the program's own", "heap": "the heap's", "stack; grows down": "the stack's"}
+        return owners.get(self.name, f"in {self.name}")
 
 
 @dataclass
@@ -47,39 +45,37 @@ class Memory:
     heap_start: int = 0  # 0 before the program has asked where the break is
     program_break: int = 0
     regions: tuple = ()  # from the highest address down
-    top: int = 0  # the highest address where the heap has ended so far
-    pages: list = ()  # the addresses of the heap's pages that are in memory, from the lowest up
+    top: int = 0  # the highest address where the heap's pages have ended so far
+    pages: list = ()  # the addresses of the heap's pages that are in memory, from the lowest up; None if not known
     data: dict = field(default_factory=dict)  # what is on these pages, at most COMPARED bytes
     free: list = field(default_factory=list)  # of the free list: start, end, and the next one or 0
 
     def __post_init__(self):
-        start = self.heap_start
-        above = [region for region in self.regions if region.name == "heap" and region.end > start]
-        heap, *_ = above or [Region(start, start, "", "heap", 0)]
-        # Some kernels take zeroed data of the program, right below the heap, for a part of it.
-        self.heap = heap if heap.start >= start else Region(start, heap.end, "", "heap")  # the pages of the heap
-        self.asked_for = self.program_break - start
-        self.top = max(self.top, self.heap.end)
+        # Where the heap's pages end. (Some kernels take zeroed data of the program, below the heap, for a part of it.)
+        ends = [region.end for region in self.regions if self.heap_start and region.name == "heap"]
+        self.end = max([self.heap_start, *ends])
+        self.top = max(self.top, self.end)
+        self.asked_for, self.mapped = self.program_break - self.heap_start, self.end - self.heap_start
+
+    def in_memory(self):
+        """Returns how many bytes of the heap are in memory, or None if this isn't known."""
+        return None if self.pages is None else len(self.pages) * PAGE
 
     def state(self):
         """Returns a line about the heap."""
-        resident = "" if self.heap.resident is None else f", {self.heap.resident:,} in memory"
-        return f"heap: {size(self.asked_for)} asked for, {self.heap.end - self.heap.start:,} mapped{resident}"
+        in_memory = "" if self.pages is None else f", {self.in_memory():,} in memory"
+        return f"heap: {size(self.asked_for)} asked for, {self.mapped:,} mapped{in_memory}"
 
     def region_at(self, address):
         return next((region for region in self.regions if region.start <= address < region.end), None)
 
-    def owner(self, region):
-        owners = {"program": "the program's own", "heap": "the heap's", "stack; grows down": "the stack's"}
-        return owners.get(region.name, f"in {region.name}")
-
     def whose(self, address):
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
-            return f"This memory is {self.owner(region)}, but not mapped for such an access."
+            return f"This memory is {region.owner()}, but not mapped for such an access."
         if address >= 2**63:
             return "The kernel keeps such addresses for itself."
-        if self.heap.end <= address < self.top:
+        if self.end <= address < self.top:
             return "The kernel took this page back when the break moved down."
         above = [region for region in self.regions if region.start > address]
         if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
@@ -109,17 +105,13 @@ class Call:
         shown = ", ".join(hex(value) if name == "ptr" else str(value) for name, value in self.arguments.items())
         return f"{self.name}({shown}){f' = {self.result:#x}' if self.result else ''}"
 
-    def what(self):
-        """Returns what has happened to the block."""
-        if self.name != "realloc":
-            return "freed" if self.name == "dealloc" else "handed out"
-        is_larger = self.arguments["new_size"] > self.arguments["size"]
-        return "moved" if self.result != self.arguments["ptr"] else "grown" if is_larger else "shrunk"
-
 
 def dump(start, data, is_more):
-    """Returns the line with these bytes, if there are any."""
-    return [f"{start:#18x}  {data.hex(' ')}  {' '.join(c_characters(data))}{' …' * is_more}"] if data else []
+    """Returns the line with these bytes, if there are any. It has each byte as in C, or as a dot in the middle. Blanks
+    are made visible."""
+    signs = {0: "\\0", 10: "\\n", 32: "␣"}
+    characters = [signs.get(byte) or (chr(byte) if 32 < byte < 127 else "·") for byte in data]
+    return [f"{start:#18x}  {data.hex(' ')}  {' '.join(characters)}{' …' * is_more}"] if data else []
 
 
 @dataclass
@@ -131,7 +123,6 @@ class Event:
     name: str  # of the call, or of the last one in a loop; "store" or "fault"
     arguments: list  # of the call, or the signal and the address, which is None if the processor doesn't tell it
     result: int
-    written: bytes  # what the call has written, or the first of it
     before: Memory
     after: Memory
     lines: list  # of main that were run since the last event, each as its number and text
@@ -148,13 +139,13 @@ class Event:
             self.changed += [address + n for n in range(len(page) * (page != old)) if page[n] != old[n]]
         moved = self.after.program_break - self.before.program_break
         self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
-        is_all = sum(map(len, self.after.data.values())) >= (self.after.heap.resident or 0)
+        is_all = sum(map(len, self.after.data.values())) < COMPARED
         where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
         # Where not all is compared, it isn't known that nothing has changed.
         self.change = f"{size(len(self.changed))} changed{where}. " * (is_all or bool(self.changed))
-        # How many bytes of the heap came into memory, if the kernel tells.
-        residents = [memory.heap.resident for memory in (self.before, self.after)]
-        self.faulted_in = None if None in residents else residents[1] - residents[0]
+        # How many bytes of the heap came into memory, if this is known.
+        before, after = self.before.in_memory(), self.after.in_memory()
+        self.faulted_in = None if None in (before, after) else after - before
         is_bad = self.name == "fault" or self.name == "write" and self.result == -errno.EFAULT
         self.failed_at = self.arguments[1] if is_bad else None  # the address of an access that has failed
         # What is written may begin in memory that can be read.
@@ -162,26 +153,21 @@ class Event:
             self.failed_at = region.end
         self.title, self.remark = (self.words_of_loop if self.again else getattr(self, f"words_of_{self.name}"))()
         # The calls of the allocator that have returned came before a system call.
-        blocks = [*self.words_of_calls()]
+        blocks = self.words_of_calls()
         self.title = ", and ".join(blocks + [self.title] * (self.name != "store" or not blocks))
 
     def words_of_calls(self):
-        """Returns what has happened to blocks. One that is moved again and again is one block."""
-        blocks, first = {}, {}  # for each kind of call the blocks, and where each block was at first
-        for n, call in enumerate(call for call in self.calls if call.result is not None):
-            block = first.pop(call.arguments.get("ptr"), call.arguments.get("ptr", f"new {n}"))
-            blocks.setdefault(call.what(), []).append(block)
-            first[call.result] = block
-        for what, found in blocks.items():
-            number, times = len({*found}), f" {len(found):,} times" * (len({*found}) < len(found))
-            yield (f"a block is {what}" if number == 1 else f"{number:,} blocks are {what}") + times
+        """Returns what has happened to blocks, and in how many calls."""
+        verbs = {"realloc": "resized", "dealloc": "freed"}
+        counts = Counter(verbs.get(call.name, "allocated") for call in self.calls if call.result is not None)
+        return [f"a block is {verb}{f' ({n:,} times)' * (n > 1)}" for verb, n in counts.items()]
 
     def shown(self):
         """Returns the bytes that the event is about: where they are, those that fit in a line, and if more follow."""
         memory = self.after
-        if self.name == "write":
-            return self.arguments[1], self.written[:8], len(self.written) > 8
-        if self.name == "fault" or self.name == "store" and not self.changed:
+        if self.name == "write" and self.arguments[0] in (1, 2) and self.result > 0:
+            return self.arguments[1], self.output[-min(self.result, COMPARED) :][:8], self.result > 8
+        if self.name in ("write", "fault") or self.name == "store" and not self.changed:
             return 0, b"", False
         start = self.changed[0] if self.changed else memory.heap_start
         return memory.bytes_from(start, max([memory.program_break, *[last + 1 for last in self.changed[-1:]]]))
@@ -201,12 +187,12 @@ class Event:
             reason = "Nothing is in the way. But the program asks for more memory than the kernel promises to it"
             if asked_for < after.heap_start:
                 reason = "The break can't be below the start of the heap"
-            elif above := [region for region in after.regions if after.heap.end <= region.start < asked_for]:
+            elif above := [region for region in after.regions if after.end <= region.start < asked_for]:
                 reason = f"Other memory is in the way at {above[-1].start:#x} ({above[-1].name.split(';')[0]})"
             return "the kernel refuses to move the break", f"The call returns where the break still is. {reason}."
         if not before.heap_start:
             return "the program break is found", "The heap ends here. It is still empty, so it also starts here."
-        mapped, title = after.heap.end - before.heap.end, f"the break moves {self.moved}"
+        mapped, title = after.end - before.end, f"the break moves {self.moved}"
         if not self.moved:
             return "the break stays where it is", "This is where the program has asked for it."
         if mapped < 0:
@@ -225,9 +211,9 @@ class Event:
             return "nothing is written", f"The call fails: {os.strerror(-self.result)}.{reason}"
         remark, end = f"The kernel has written {self.result:,} of the {size(length)}.", address + self.result
         where = " from the heap" if address >= memory.heap_start else " partly from the heap"
-        if not (address < max(memory.heap.end, memory.program_break) and memory.heap_start < end):
+        if not (address < max(memory.end, memory.program_break) and memory.heap_start < end):
             where = ", not from the heap"
-            remark += f" This memory is {memory.owner(memory.region_at(address))}."
+            remark += f" This memory is {memory.region_at(address).owner()}."
         elif end > memory.program_break:
             remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
         verb = "is" if self.result == 1 else "are"

@@ -1,89 +1,143 @@
-"""The picture of a recorded run: its memory after each step. CSS alone shows the steps in turn, for a minute at most.
-After that, and for a viewer who prefers reduced motion, the third one is seen.
+"""Draws the memory of a recorded program after a step: in each step of the page, and for alloc in docs/memory.svg, where
+CSS alone shows the steps in turn, for a minute at most. After that, and for a viewer who prefers reduced motion, the
+third one is seen.
 """
 
-from xml.sax.saxutils import escape
+from html import escape
+from itertools import groupby
+from textwrap import wrap
 
-from event import PAGE, about, c_characters  # beside this file
+from event import PAGE, about, dump, size  # beside this file
 
+KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
+KINDS_OF_FREE = {"bump": "lost", "free_list": "free"}
+MANY, SMALL = 100, 4096  # of more blocks than this, neighbours of fewer bytes are drawn as one
+LARGE, ZOOM = 65536, 8  # a heap that will have more bytes is drawn so many times as large, as long as there is room
+TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
+LINE = 12  # the height of a line of text
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
 LISTED = 5  # how many titles there is room for
 
 
-def text(x, y, content, kind="", room=99):
-    content = content if len(content) <= room else content[: room - 1] + "…"
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(content)}</text>'
+def parts(blocks, memory):
+    """Returns the parts of the heap from the bottom up: where each starts and ends, its kind, how many blocks it is,
+    and whether they are small."""
+    shown, at = [], memory.heap_start
+    for low, high, kind in [*blocks, (memory.program_break, memory.end, "b")]:
+        is_small = len(blocks) > MANY and high - low < SMALL
+        if is_small and shown and shown[-1][2:5:2] == [kind, True] and low - at < SMALL:
+            shown[-1][1:4:2] = high, shown[-1][3] + 1
+        else:
+            shown += [[at, low, "n", 1, False], [low, high, kind, 1, is_small]]
+        at = high
+    return [part for part in shown if part[0] < part[1]]
 
 
-def box(x, y, width, height, kind):
-    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" class="{kind}"/>'
+def spread(labels):
+    """Moves labels apart that overlap: where each belongs, its lines and its class, from the lowest to the highest.
+    Returns each after the place of its last line."""
+    places, y = [], BOTTOM + 2 * LINE
+    for at, lines, _ in labels:
+        y = min(at + 4, y - LINE)
+        places.append(y)
+        y -= LINE * (len(lines) - 1)
+    y = TOP - LINE
+    for n, (_, lines, _) in reversed(list(enumerate(labels))):
+        places[n] = y = max(places[n], y + LINE * len(lines))
+    return zip(places, labels)
 
 
-def draw_step(event, events, top):
-    """Returns what is seen in one step: the heap as it is then, and what happens. The heap has up to `top` bytes."""
-    memory, heap = event.after, event.after.heap
-    still = len(events) if events[-1].name == "fault" else min(3, len(events))  # where it comes to rest
-    yield f'<g class="step{" still" * (event.number == still)}" style="animation-name: step{event.number}">'
-    listed = (event.number - 1) // LISTED * LISTED
-    for row, other in enumerate(events[listed : listed + LISTED]):
-        if other is event:
-            yield box(348, 30 * row + 24, 392, 28, "now")
-        yield text(356, 30 * row + 44, f"Step {other.number}: {other.title}", "title", 48)
-    # The heap is to scale, but what is too small to be seen is larger.
-    lengths = memory.asked_for, heap.end - heap.start
-    edge, end = (300 - max(length * 100 / top, 3 * (length > 0)) for length in lengths)
-    end = min(end, edge - 3 * (heap.end > memory.program_break))
-    yield box(172, end, 168, 300 - end, "heap promised")
-    pages, scale = set(memory.pages), (300 - end) / max(heap.end - heap.start, 1)
-    for first in sorted(pages):
-        if first - PAGE not in pages:
-            last = next(page for page in range(first, heap.end + PAGE, PAGE) if page not in pages)
-            yield box(172, 300 - (last - heap.start) * scale, 168, (last - first) * scale, "heap")
-    if edge - end > 24:
-        yield text(256, (edge + end) / 2 + 6, "not asked for", "middle quiet")
-    yield f'<path d="M168 {edge:g}H344" class="break"/>'
-    labels = [(300, "heap start", "quiet")] * (memory.asked_for > 0)
-    labels += [(edge, f"program break {memory.program_break:#x}", "strong")]
-    labels += [(end, "end of the page", "quiet")] * (heap.end > memory.program_break)
-    below = 330
-    for y, words, kind in labels:
-        below = min(y + 6, below - 19)
-        yield text(350, below, words, kind)
-    if (address := event.failed_at) is not None:
-        y = 140 if heap.end <= address < memory.regions[0].start else 290 if address >= heap.start else 357
-        yield text(256, y, f"✕ {address:#x}", "code middle strong")
-    start, data, is_more = event.shown()
-    if data:
-        yield text(350, 336, f"bytes from {start:#x} on", "quiet")
-    for at, character in enumerate(c_characters(data) + ["…"] * is_more):
-        yield box(350 + 40 * at, 344, 40, 30, "part")
-        yield text(370 + 40 * at, 365, character, "code middle")
-    line, code = event.lines[-1]
-    yield text(24, 424, f"src/main.rs, line {line}", "quiet")
-    yield text(24, 454, code.strip(), "code", 72)
-    yield text(24, 484, event.call() or event.remark, "code strong", 72)
-    yield text(24, 514, memory.state())
-    yield "</g>"
+def text(x, y, words, kind=""):
+    x, kind = x and f' x="{x}"', kind and f' class="{kind}"'
+    return f'<text{x} y="{y:.4g}"{kind}>{words}</text>'
 
 
-def replace(svg, events):
-    """Returns the picture with other steps. Its frame, before the comment, stays as it is."""
-    places, start = {region.name: region for region in events[0].after.regions}, events[0].after.heap_start
-    program, stack = places["program"], places["stack; grows down"]
-    top = max(1, *(event.after.heap.end - event.after.heap.start for event in events))
+def draw(event, name, blocks, top):
+    """Draws the memory after an event, with high addresses on top. The heap of this program has up to `top` bytes."""
+    memory, start, zoom = event.after, event.after.heap_start, 1
+    while memory.mapped and top > LARGE and zoom * ZOOM * memory.mapped <= top:
+        zoom *= ZOOM
+    # The addresses that the step's calls name.
+    named = [address for call in event.calls for address in (call.arguments.get("ptr"), call.result)]
+    named += event.arguments[1:2] if event.name == "write" else []
+
+    def y(address):
+        return BOTTOM - (BOTTOM - TOP) * (address - start) * zoom / top
+
+    def box(kind, low, high, title=""):
+        height = max(y(low) - y(high), 1.5)
+        title = f"><title>{title}</title></rect>" if title else "/>"
+        return f'<rect class="{kind}" y="{y(low) - height:.4g}" height="{height:.3g}"{title}'
+
+    yield f'<path class="gap" d="M70 20V{y(memory.end):.4g}M142 20V{y(memory.end):.4g}"/>'
+    stack = next(region for region in memory.regions if region.name.startswith("stack"))
+    yield text(150, 32, f"a gap of {about(stack.start - memory.end)}")
+    if zoom > 1:
+        yield text(-16, 16, f"drawn {zoom} times") + text(-16, 28, "as large")
+    for is_in_memory, run in groupby(range(start, memory.end, PAGE), set(memory.pages or ()).__contains__):
+        first, *_, last = [*run] * 2
+        yield box("mem" if is_in_memory else "promised", first, last + PAGE)
+
+    labels, shown = [], parts(blocks, memory)
+    free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
+    for low, high, kind, count, _ in shown:
+        height = y(low) - y(high)
+        is_marked = kind != "n" and any(low <= address < high for address in named if address)
+        what = KINDS_OF_FREE.get(name, "freed") if kind == "f" else KINDS[kind]
+        words = f"{low:#x}: {f'{count:,} blocks' if count > 1 else size(high - low)}"
+        if is_marked or low in free or height >= LINE or len(shown) < 4:
+            yield box(kind + " marked" * is_marked, low, high)
+            lines = [f"{words} {what}"] if len(words + what) < 29 else [words, what]
+            lines += [free[low]] if low in free else []
+            labels.append((y(low) - min(height / 2, 30), lines, "marked" * is_marked))
+        elif kind != "n" or height > 1:
+            yield box(kind, low, high, f"{words} {what}")
+
+    # The program has the address of the first free block, and each of these that of the next.
+    at = BOTTOM + 8
+    for low, *_ in memory.free:
+        to = y(low)
+        yield f'<path class="link" d="M142 {at:.4g}C162 {at:.4g} 162 {to - 3:.4g} 144 {to - 1:.4g}"/>'
+        at = to - 3
+
+    edges = {start: "heap start", memory.end: "end of the page", memory.program_break: "program break"}
+    edges = [(y(address) + 5, [edge, f"{address:#x}"], "") for address, edge in sorted(edges.items())]
+    leads = f'<path class="break" d="M66 {y(memory.program_break):.4g}H146"/><path class="lead" d="'
+    for x, lead, labels in [(164, "M142 {:.4g}L162 {:.4g}", labels), (62, "M70 {:.4g}L64 {:.4g}", edges)]:
+        yield f'<g transform="translate({x})">'
+        for place, (at, lines, kind) in spread(labels):
+            first = place - LINE * (len(lines) - 1)
+            leads += lead.format(at, first - 4)
+            for n, line in enumerate(lines):
+                yield text("", first + n * LINE, line, kind * (n == 0))
+        yield "</g>"
+    yield f'{leads}"/>'
+
+
+def replace(svg, events, top):
+    """Returns the picture with other steps. What is before the comment stays as it is."""
     turn, share = min(SECONDS * len(events), MINUTE), 100 / len(events)
-    steps = escape("; ".join(event.title for event in events))
-    lines = [f'<desc id="desc">The stack, a very large gap, the heap, and the program. The steps: {steps}.</desc>']
+    lines = [svg.split("<!-- steps -->")[0] + "<!-- steps -->"]
+    lines.append(f'<desc id="desc">The steps: {escape("; ".join(event.title for event in events))}.</desc>')
     lines += ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
-    lines += [f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}"]
+    lines.append(f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}")
     for event in events:
         end = share * event.number
         frames = f"0% {{ opacity: 0 }} {end - share:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }}"
         lines.append(f"@keyframes step{event.number} {{ {frames} }}")
     lines.append("</style>")
-    for y, address in [(46, stack.end), (98, stack.start), (306, start), (370, program.start)]:
-        lines.append(text(162, y, f"{address:#x}", "code right quiet"))
-    lines.append(text(256, 164, about(stack.start - start), "middle quiet"))
     for event in events:
-        lines += draw_step(event, events, top)
-    return "\n".join([svg.split("<!-- steps -->")[0] + "<!-- steps -->", *lines, "</svg>\n"])
+        still = " still" * (event.number == min(3, len(events)))  # where it comes to rest
+        lines.append(f'<g class="step{still}" style="animation-name: step{event.number}">')
+        lines.append('<g class="words">')
+        listed = (event.number - 1) // LISTED * LISTED
+        for row, other in enumerate(events[listed : listed + LISTED]):
+            kind = "title" + " now" * (other is event)
+            lines.append(text(366, 32 + 20 * row, f"Step {other.number}: {other.title}", kind))
+        (line, code), memory = event.lines[-1], event.after
+        words = [f"src/main.rs, line {line}", code.strip(), event.call(), *dump(*event.shown()), memory.state()]
+        words += wrap(event.remark, 60)
+        for row, said in enumerate(filter(None, words)):
+            lines.append(text(366, 165 + 19 * row, escape(said.strip())))
+        lines += ["</g>", *draw(event, "alloc", [(memory.heap_start, memory.program_break, "u")], top), "</g>"]
+    return "\n".join([*lines, "</svg>\n"])

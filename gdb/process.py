@@ -1,5 +1,5 @@
 """The process that gdb runs: what it does, as events. It is only read: the arguments and results of the system calls at
-breakpoints, the bytes of the heap in memory, and the mappings in /proc/PID/smaps.
+breakpoints, the bytes of the heap in memory, and /proc/PID/maps and pagemap.
 """
 
 import linecache
@@ -14,6 +14,7 @@ from gdb.FrameIterator import FrameIterator
 
 CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
+MANY = 2**20  # of a heap with more pages, it isn't looked up which are in memory
 
 
 def pid():
@@ -66,8 +67,8 @@ class Process:
         self.output = b""  # what has been printed since the last event
         # Of the allocator, where this is recorded: the calls since the last event, and those that it has told already.
         self.calls, self.told = [], []
-        self.trail, self.sites = [], {}  # the lines of main so far, and how many these were at the places of the calls
-        self.loop, self.again = [], Counter()  # the lines of a loop that is run again, and what its calls have done
+        self.trail, self.sites = [], set()  # the lines of main so far, and the places of the calls
+        self.is_loop, self.again = False, Counter()  # whether a loop is run again, and what its calls have done
         self.enable()
 
     def enable(self):
@@ -99,11 +100,10 @@ class Process:
         if name == "brk" and arguments == [0] and self.heap_start:
             return  # It is no event if a program asks again where the break is.
         site = frozenset(frame.pc() for frame in FrameIterator(gdb.newest_frame()))
-        if not (self.joins_loops and site in self.sites):
+        if self.joins_loops and site in self.sites:
+            self.is_loop = True
+        else:
             self.notice()
-        elif not self.loop:
-            self.loop = self.trail[self.sites[site] :]
-            self.enable()
         # gdb keeps such a breakpoint until it stops the process, so in a loop there would be more and more.
         if self.result and self.result.is_valid():
             self.result.delete()
@@ -114,26 +114,25 @@ class Process:
     def on_return(self, site, name, arguments, breakpoint):
         # An error is a negative number.
         result = (int(breakpoint.return_value) + 2**63) % 2**64 - 2**63
-        written, has_failed = b"", result < 0 or name == "brk" and arguments[0] not in (0, result)
+        has_failed = result < 0 or name == "brk" and arguments[0] not in (0, result)
         stack = FrameIterator(gdb.newest_frame())
         library = [*takewhile(lambda frame: (frame.name() or "").startswith("program_break::"), stack)]
         if name == "brk" and result >= 0:
             self.heap_start, self.program_break = self.heap_start or result, result
         if name == "write" and not has_failed:
-            written = read(arguments[1], min(result, COMPARED))
-            self.output += written * (arguments[0] in (1, 2))
+            if arguments[0] in (1, 2):
+                self.output += read(arguments[1], min(result, COMPARED))
             # What the library prints from memory of its own is not the program's doing.
             if not self.heap_start or library[-1].name() != "program_break::stdio::write_all":
                 return
-        if self.loop:
-            if not has_failed or (site, "failed") in self.sites:
+        if self.is_loop:
+            if not has_failed or (site, True) in self.sites:
                 self.again[name, has_failed] += 1
-                self.last_call = name, arguments, result, written
+                self.last_call = name, arguments, result
                 return
             self.notice()
-        for key in [site, (site, "failed")][: 1 + has_failed]:
-            self.sites.setdefault(key, max(len(self.trail) - 1, 0))
-        self.add(name, arguments, result, written)
+        self.sites |= {site, (site, has_failed)}
+        self.add(name, arguments, result)
         # It is shown when the library has returned to the program, where a reader can go on by hand.
         if library:
             self.call_at(gdb.FinishBreakpoint, library[-1], lambda breakpoint: None)
@@ -141,11 +140,12 @@ class Process:
 
     def on_line(self, line, breakpoint):
         """Main has come to a line. A store before this line is an event, too, but in a loop not each time."""
-        if line in self.loop or line in self.trail[self.begin :]:
+        if line in self.trail[self.begin :]:
             breakpoint.enabled = False
-        else:
+            return
+        if not (self.is_loop and line in self.trail):
             self.notice()
-            self.trail.append(line)
+        self.trail.append(line)
 
     def on_stop(self, stop):
         """The process has stopped. It is an event if this is because of an access to memory."""
@@ -164,40 +164,37 @@ class Process:
     def notice(self):
         """Adds an event if something has been stored since the last one, or if a loop has been run again."""
         old, seen = self.now, self.memory_now()
-        is_changed = seen.data != old.data or (seen.heap.resident or 0) > (old.heap.resident or 0)
+        is_changed = seen.data != old.data or (seen.in_memory() or 0) > (old.in_memory() or 0)
         if self.again:
             self.add(*self.last_call, now=seen)
         elif is_changed or self.calls not in ([], self.told):
             self.add("store", now=seen)
-        self.loop, self.again = [], Counter()
+        self.is_loop, self.again = False, Counter()
 
-    def add(self, name, arguments=(), result=0, written=b"", now=None):
+    def add(self, name, arguments=(), result=0, now=None):
         before, self.now = self.now, now or self.memory_now()
         numbers = self.trail[self.begin :] or self.trail[-1:]
-        if self.again:
-            numbers = sorted({*numbers, *self.loop})
-        lines = [(number, self.source[number]) for number in numbers]
+        lines = [(number, self.source[number]) for number in (sorted(numbers) if self.again else numbers)]
         is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints)
-        what = next(self.numbers), name, arguments, result, written
+        what = next(self.numbers), name, arguments, result
         self.events.append(Event(*what, before, self.now, lines, is_loop, self.again, self.calls, self.output))
         self.calls, self.output = [], b""
         self.enable()
 
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
-        # All pages, if the kernel doesn't tell. Otherwise those that are in memory, in the first GiB of the heap.
-        pages = range(memory.heap.start & -PAGE, memory.heap.end, PAGE)[: 2**30 // PAGE]
-        path = f"/proc/{pid()}/pagemap"
-        if memory.heap.resident is not None and os.path.exists(path):
+        pages, path = range(memory.heap_start & -PAGE, memory.end, PAGE), f"/proc/{pid()}/pagemap"
+        # Not every kernel says which pages are in memory. Those of a very large heap would take long to read.
+        memory.pages = None
+        if len(pages) <= MANY and os.path.exists(path):
             with open(path, "rb") as file:
                 file.seek(pages.start // PAGE * 8)
                 entries = array("Q", file.read(len(pages) * 8))
             # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
-            pages = [page for page, bits in zip(pages, entries) if bits >> 56 & 1]
-        memory.pages = list(pages)
+            memory.pages = pages = [page for page, bits in zip(pages, entries) if bits >> 56 & 1]
         # To read what isn't in memory would put a page of zeroes there, which the next step would count.
-        for page in memory.pages[: COMPARED // PAGE]:
-            start = max(page, memory.heap.start)
+        for page in pages[: COMPARED // PAGE]:
+            start = max(page, memory.heap_start)
             memory.data[start] = read(start, page + PAGE - start)
         return memory
 
@@ -234,19 +231,13 @@ def regions():
     found = []
     names = {b"[stack]": "stack; grows down", b"[heap]": "heap"}
     names[os.fsencode(os.readlink(f"/proc/{pid()}/exe"))] = "program"
-    # Not every kernel says how much is in memory.
-    smaps, maps = (f"/proc/{pid()}/{name}" for name in ["smaps", "maps"])
-    with open(smaps if os.path.exists(smaps) else maps, "rb") as file:  # in any encoding: the program's path is in it
-        lines = [line.split(maxsplit=5) for line in file]
-    for first, *fields in lines:
-        if first == b"Rss:":
-            found[0].resident = (found[0].resident or 0) + int(fields[0]) * 1024
-        if b"-" not in first:
-            continue
-        start, end = (int(address, 16) for address in first.split(b"-"))
+    with open(f"/proc/{pid()}/maps", "rb") as file:  # in any encoding: the program's path is in it
+        lines = [[*line.split(maxsplit=5), b""] for line in file]
+    for addresses, permissions, _, _, _, name, *_ in lines:
+        start, end = (int(address, 16) for address in addresses.split(b"-"))
         if start >= 2**63:
             break  # the kernel's own memory
-        permissions, name = fields[0][:3].decode(), b"".join(fields[4:]).strip()
+        permissions, name = permissions[:3].decode(), name.strip()
         name = names.get(name) or name.decode(errors="replace")
         if found and found[0].end == start:
             below = found[0]

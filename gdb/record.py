@@ -77,9 +77,10 @@ try:
             raise gdb.GdbError("gdb can't switch address randomisation off")
     if not events or pid():
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
-    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, events, process)}
+    top = max(1, *(event.after.mapped for event in events))  # as large as the heap ever is
+    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, events, process, top)}
     if NAME == "alloc":
-        files[SVG] = picture.replace(SVG.read_text("utf-8"), events)
+        files[SVG] = picture.replace(SVG.read_text("utf-8"), events, top)
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)

@@ -25,9 +25,9 @@ WIDTH, HEIGHT = 80, 24
 
 def draw(before, memory, failed_at=None):
     """Draws the article's picture, in the columns of `layout`, with marks where it has changed and an access failed."""
-    heap, old, start = memory.heap, before.heap, memory.heap_start
+    start = memory.heap_start
     # What there may be to mark: its name, its address, and its address before, if it had one.
-    places = [("end of the page", heap.end, old.end * (old.end > old.start))] * (heap.end > heap.start)
+    places = [("end of the page", memory.end, before.end * (before.mapped > 0))] * (memory.mapped > 0)
     places += [("program break", memory.program_break, before.program_break), ("heap start", start, start)]
     places = [place for place in places if place[1]]
     edges = {edge for region in memory.regions for edge in (region.start, region.end)}

@@ -3,7 +3,7 @@
 
 use common::*;
 use regex_lite::{Captures, Regex};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 
 const COMMITTED: &str = include_str!("../docs/index.html");
@@ -18,9 +18,9 @@ fn number(found: &Captures, group: usize) -> u64 {
     text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), hex)
 }
 
-/// The steps of a page whose words, and those whose boxes, are not what the calls up to then say.
-fn untrue(page: &str) -> [Vec<&str>; 2] {
-    let mut untrue = [vec![], vec![]];
+/// The steps of a page whose words or boxes are not what the calls up to then say.
+fn untrue(page: &str) -> Vec<&str> {
+    let mut untrue = vec![];
     // The blocks in use, and those that were freed, from their addresses to their sizes, while all calls are listed.
     let (mut used, mut freed, mut are_listed) = (BTreeMap::new(), BTreeMap::new(), true);
     let mut unfinished: Vec<&str> = vec![]; // the call in progress at the last step
@@ -31,9 +31,8 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
             (used, freed, unfinished, are_listed) = (BTreeMap::new(), BTreeMap::new(), vec![], true);
         }
         let goes_on = unfinished.drain(..).all(|call| code.contains(call));
-        // How many blocks there are for each kind of call, by where each was at first, and how many such calls.
-        let (mut counts, mut first) = (BTreeMap::<_, (BTreeSet<u64>, u64)>::new(), BTreeMap::new());
-        let (mut being_freed, mut named) = (0, vec![]);
+        // How many calls of each kind there are.
+        let (mut counts, mut being_freed, mut named) = (BTreeMap::new(), 0, vec![]);
         let call = r"\b((de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?)( …| <i>)?";
         for call in found(call, code) {
             let [block, size, new_size, result] = [3, 4, 5, 6].map(|group| number(&call, group));
@@ -44,40 +43,27 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
                 unfinished.push(call.get(1).unwrap().as_str());
                 continue;
             }
-            let what = match name {
-                None => "handed out",
-                Some("de") => "freed",
-                _ if result != block => "moved",
-                _ if new_size > size => "grown",
-                _ => "shrunk",
-            };
-            let origin = first.remove(&block).unwrap_or(if block > 0 { block } else { named.len() as u64 });
-            first.insert(result, origin);
-            let (blocks, calls) = counts.entry(what).or_default();
-            blocks.insert(origin);
-            *calls += 1;
+            let what = name.map_or("allocated", |name| if name == "de" { "freed" } else { "resized" });
+            *counts.entry(what).or_insert(0) += 1;
             freed.extend(used.remove_entry(&block));
             freed.remove(&result);
             used.extend((result > 0).then_some((result, if name.is_some() { new_size } else { size })));
         }
 
         // The title counts the calls that have returned, and no others. And something has happened.
-        let words = "(?:a|([0-9,]+)) blocks? (?:is|are) (handed out|moved|grown|shrunk|freed)(?: ([0-9,]+) times)?";
-        let of = |said: &Captures| (number(said, 1).max(1), number(said, 3).max(number(said, 1)).max(1));
+        let said = found("a block is (allocated|resized|freed)(?: \\(([0-9,]+) times\\))?", title);
         let said: BTreeMap<_, _> =
-            found(words, title).iter().map(|said| (said.get(2).unwrap().as_str(), of(said))).collect();
+            said.iter().map(|said| (said.get(1).unwrap().as_str(), number(said, 2).max(1))).collect();
         let is_change = !found("[1-9][0-9,]* bytes? changed|into memory", rest).is_empty();
         let is_call = code.contains("brk(") || code.contains("write(") || !counts.is_empty();
         let mut are_true = goes_on && (is_call || is_change);
         if let [more] = &found("… ([0-9,]+) calls have returned", code)[..] {
             are_listed = false;
-            are_true &= said.values().map(|(_, calls)| calls).sum::<u64>() == number(more, 1);
+            are_true &= said.values().sum::<u64>() == number(more, 1);
             are_true &= counts.keys().all(|what| said.contains_key(what));
         } else {
-            let counted = counts.iter().map(|(what, (blocks, calls))| (*what, (blocks.len() as u64, *calls)));
-            are_true &= said == counted.collect();
+            are_true &= said == counts;
         }
-        untrue[0].extend((!are_true).then_some(step));
 
         // Each box is a block, and each block is a box. What is said of a box may be in two lines.
         let rest = Regex::new("</text>\\s*<text[^>]*?( class=\"marked\")?>").unwrap().replace_all(rest, "$1> ");
@@ -90,7 +76,6 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
         };
         let (free, in_use) = (of(&["free"]), of(&["in use"]));
         let is_checked = are_listed && program != "alloc";
-        are_true = true;
         if is_checked {
             let program_break = found("program break> (0x\\w+)", &rest).first().map_or(0, |found| number(found, 1));
             let expected = used.clone().into_iter().filter(|(block, _)| *block < program_break);
@@ -113,14 +98,14 @@ fn untrue(page: &str) -> [Vec<&str>; 2] {
         let all = of(&["free", "in use"]);
         let ends = all.iter().map(|(block, size)| block + size.next_multiple_of(16));
         are_true &= program != "free_list" || ends.zip(all.keys().skip(1)).all(|(end, next)| end == *next);
-        untrue[1].extend((!are_true).then_some(step));
+        untrue.extend((!are_true).then_some(step));
     }
     untrue
 }
 
 #[test]
 fn its_words_and_boxes_are_what_the_calls_say() {
-    assert_eq!(untrue(COMMITTED), [[""; 0]; 2]);
+    assert_eq!(untrue(COMMITTED), [""; 0]);
 }
 
 /// A reader, who goes through the page by the arrow key, and then tries the other controls. It tells the page around it

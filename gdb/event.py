@@ -140,9 +140,9 @@ class Event:
         moved = self.after.program_break - self.before.program_break
         self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
         is_all = sum(map(len, self.after.data.values())) < COMPARED
-        where = "" if is_all else f" in the first {size(COMPARED)} that are in memory"
+        where = f" in the first {size(COMPARED)}{' that are in memory' * (self.after.pages is not None)}"
         # Where not all is compared, it isn't known that nothing has changed.
-        self.change = f"{size(len(self.changed))} changed{where}. " * (is_all or bool(self.changed))
+        self.change = f"{size(len(self.changed))} changed{where * (not is_all)}. " * (is_all or bool(self.changed))
         # How many bytes of the heap came into memory, if this is known.
         before, after = self.before.in_memory(), self.after.in_memory()
         self.faulted_in = None if None in (before, after) else after - before

@@ -6,7 +6,7 @@ import linecache
 import os
 from array import array
 from collections import Counter
-from itertools import count, takewhile
+from itertools import compress, count, takewhile
 
 import gdb
 from event import COMPARED, PAGE, Event, Memory, Region
@@ -14,7 +14,7 @@ from gdb.FrameIterator import FrameIterator
 
 CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
-MANY = 2**20  # of a heap with more pages, it isn't looked up which are in memory
+MANY = 2**22  # of a heap with more pages, it isn't looked up which are in memory
 
 
 def pid():
@@ -191,7 +191,7 @@ class Process:
                 file.seek(pages.start // PAGE * 8)
                 entries = array("Q", file.read(len(pages) * 8))
             # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
-            memory.pages = pages = [page for page, bits in zip(pages, entries) if bits >> 56 & 1]
+            memory.pages = pages = [*compress(pages, map((1 << 56).__and__, entries))]
         # To read what isn't in memory would put a page of zeroes there, which the next step would count.
         for page in pages[: COMPARED // PAGE]:
             start = max(page, memory.heap_start)

@@ -233,9 +233,8 @@ class Event:
         return "something is stored on the heap", remark.rstrip()
 
     def words_of_loop(self):
-        words = {("brk", False): "moves the break", ("brk", True): "fails to move the break"}
-        words |= {("write", False): "prints", ("write", True): "fails to print"}
-        parts = [f"{words[what]} {n:,} more time{'s' * (n > 1)}" for what, n in self.again.items()]
+        words = {"brk": ("moves the break", "fails to move the break"), "write": ("prints", "fails to print")}
+        parts = [f"{words[name][failed]} {n:,} more time{'s' * (n > 1)}" for (name, failed), n in self.again.items()]
         where = f"has moved {self.moved}" if self.moved else "is where it was"
         changed = f" {self.change}" * bool(self.changed)
         return f"the program {' and '.join(parts)}", f"The last call is shown. The break {where}.{changed.rstrip()}"

@@ -4,22 +4,21 @@
 """
 
 import ctypes
-import os
 import sys
 from pathlib import Path
 
 import gdb
 from gdb.FrameIterator import FrameIterator
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = Path(__file__).absolute().parent
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
-sys.path.insert(0, HERE)
+sys.path.insert(0, str(HERE))
 import page  # beside this file
 import picture  # beside this file
 from event import Call  # beside this file
 from process import Process, arguments_of, pid  # beside this file
 
-PR_SET_THP_DISABLE, ADDR_NO_RANDOMIZE = 41, 0x40000
+PR_SET_THP_DISABLE = 41
 
 
 def allocator_call(frame, result):
@@ -67,14 +66,11 @@ gdb.execute("set confirm off")  # after a failure, there may still be a process
 gdb.execute("set args > /dev/null")
 # Where there are huge pages, what comes into memory would depend on the machine.
 ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
-NAME = os.path.basename(gdb.current_progspace().filename)
-HTML, SVG = (Path(HERE).parent / "docs" / name for name in ["index.html", "memory.svg"])
+NAME = Path(gdb.current_progspace().filename).name
+HTML, SVG = (HERE.parent / "docs" / name for name in ["index.html", "memory.svg"])
 try:
-    process, events = Recorder(NAME), []
-    while event := process.advance():
-        events.append(event)
-        if not int(Path(f"/proc/{pid()}/personality").read_text(), 16) & ADDR_NO_RANDOMIZE:
-            raise gdb.GdbError("gdb can't switch address randomisation off")
+    process = Recorder(NAME)
+    events = [*iter(process.advance, None)]
     if not events or pid():
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
     top = max(1, *(event.after.mapped for event in events))  # as large as the heap ever is

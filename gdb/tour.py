@@ -97,15 +97,13 @@ class Command(gdb.Command):
                 self.function(argument)
             except gdb.GdbError:
                 raise
-            except OSError as error:
-                needed = "This needs a running process, on gdb's own machine."
-                raise gdb.GdbError(f"{error.filename}: {error.strerror}. {needed}") from None
             except Exception as error:
                 raise gdb.GdbError(NOT_THIS_ONE.format(error)) from None
 
 
 NOT_THIS_ONE = """The tour can't follow this program: {}
-It needs a program that calls brk by this library and is built for debugging.
+It needs a program that calls brk by this library, is built for debugging, and
+runs on gdb's own machine.
 Quit, and type: make gdb"""
 follow = cache(Process)  # the process, or a failure if the tour can't follow the program
 

@@ -76,8 +76,8 @@ fn reports_the_first_failure_and_frees() {
 #[test]
 fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
     for (alloc, layout) in in_both_profiles("alloc").iter().zip(in_both_profiles("layout")) {
-        assert_loads(alloc, false, 4096);
-        assert_loads(&layout, true, 4096);
+        assert_loads(alloc, false);
+        assert_loads(&layout, true);
         let bytes = std::fs::read(alloc).unwrap();
         let file = object::File::parse(&*bytes).unwrap();
         assert_eq!(file.symbol_by_name("_start").unwrap().address(), file.entry());

@@ -45,7 +45,7 @@ fn may_do_more_with_mem_and_without() {
         let mem = if profile == "dev" { "mem" } else { "" };
         let [zeroed, copies] = [("zeroed", mem), ("copies", "mem")].map(|(program, features)| {
             let options = ["--bin", program, "--features", features];
-            let program = build("tests/programs", triple, profile, &options).join(program);
+            let program = build("others", &root().join("tests/programs"), triple, profile, &options).join(program);
             assert_loads(&program, true);
             program
         });

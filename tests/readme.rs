@@ -56,21 +56,6 @@ fn names_files_that_are_there() {
     }
 }
 
-/// What malloc/README.md says of glibc.
-#[test]
-fn malloc_of_glibc_moves_the_break_once() {
-    needs!(Ptrace, SmallPages);
-    if fails("", "getconf GNU_LIBC_VERSION") {
-        return;
-    }
-    let directory = env!("CARGO_TARGET_TMPDIR").as_ref();
-    shell(directory, "cc -o c \"$0/benches/alloc.c\"");
-    let traced = strace(concat!(env!("CARGO_TARGET_TMPDIR"), "/c"), &[]);
-    let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();
-    let [.., old, new] = breaks[..] else { panic!("{:?}", traced.calls) };
-    assert_eq!(new - old, 132 * 1024, "{:?}", traced.calls);
-}
-
 /// The figures in a row of the benchmark's table: bytes in the file, page faults, system calls and instructions.
 fn row(table: &str, name: &str) -> [u64; 4] {
     let row = table.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}: {table}"));
@@ -79,11 +64,9 @@ fn row(table: &str, name: &str) -> [u64; 4] {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the article's assembly is for x86-64")]
 fn the_benchmark_prints_the_figures_of_its_page() {
     needs!(Ptrace);
-    if cfg!(not(target_arch = "x86_64")) {
-        return;
-    }
     let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup").as_ref();
     let arguments = ["test", "--quiet", "--locked", "--bench=startup", "--target", &host()];
     // As the page, this is without flags for the compiler.

@@ -32,7 +32,7 @@ fn the_programs_do_the_same() {
         ] {
             for profile in ["dev", "release"] {
                 let options = ["--config", CROSS, "--all-features", "--bin", program];
-                let file = build(package, triple, profile, &options).join(program);
+                let file = build("others", &root().join(package), triple, profile, &options).join(program);
                 assert_loads(&file, program != "alloc");
                 let command = format!("exec qemu-{arch} {option} \"$0\"");
                 let output = limited("sh").args(["-c", &command]).arg(&file).output().unwrap();

@@ -50,7 +50,7 @@ fn built(name: &str) -> PathBuf {
 
 /// The programs of this project in a profile: what `make` builds, whichever profile the tests are in.
 pub fn programs(profile: &str) -> PathBuf {
-    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins"])
+    build("programs", root(), "", profile, &["--workspace", "--bins"])
 }
 
 /// A program of this project in both profiles.
@@ -63,12 +63,6 @@ pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()
 }
 
-/// Builds programs of a package of this project in another way than `make` does. Returns the directory that they are
-/// in. An empty `triple` is this machine's target.
-pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    build_in(&built("others"), &root().join(package), triple, profile, options)
-}
-
 /// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
 pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
     let copy = copy_of_the_project(name);
@@ -77,14 +71,17 @@ pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("main.rs"), text).unwrap();
     }
-    let directory = build_in(&copy.join("target"), &copy, "", "dev", &["--bins"]);
+    let directory = build(name, &copy, "", "dev", &["--bins"]);
     (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
 }
 
-fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
+/// Builds programs of the package in a directory, in a target directory of this name. Returns the directory that they
+/// are in. An empty `triple` is this machine's target.
+pub fn build(name: &str, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
-    let mut command = cargo(package, directory, &["build", "--locked", "--profile", profile, "--target", target]);
+    let directory = built(name);
+    let mut command = cargo(package, &directory, &["build", "--locked", "--profile", profile, "--target", target]);
     if !triple.is_empty() {
         // RUSTFLAGS may be meant for this machine alone.
         command.env_remove("RUSTFLAGS");

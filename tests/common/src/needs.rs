@@ -32,21 +32,16 @@ pub fn lacks(need: &str) -> bool {
     fails("ALL_TESTS", command)
 }
 
-/// Whether a command fails here. If it does, this says that the test leaves something out, and why. With `variable` in
+/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. With `variable` in
 /// the environment, that is a failure.
 #[track_caller]
 pub fn fails(variable: &str, command: &str) -> bool {
-    let fails = !works(command);
+    let fails = !limited("sh").args(["-c", command]).output().unwrap().status.success();
     if fails {
         assert!(std::env::var_os(variable).is_none(), "this fails here: {command}");
         say(&format!("{}: something is left out, since this fails here: {command}", Location::caller()));
     }
     fails
-}
-
-/// Whether a command of the shell succeeds here.
-pub fn works(command: &str) -> bool {
-    limited("sh").args(["-c", command]).output().unwrap().status.success()
 }
 
 /// Whether the compiler is the one that benches/README.md names. Another one may make other code.

@@ -24,7 +24,7 @@ fn changed(change: &str) -> String {
     MAIN_RS.replace(line, &format!("{line}\n    {new}"))
 }
 
-/// Asserts that each stop fits on a terminal of 80 columns and 24 lines, with the prompt, and what gdb says of a signal.
+/// Asserts that each stop fits on a terminal of 80 columns and 24 lines, with the prompt and what gdb says of a signal.
 fn assert_stops_fit(output: &str) {
     for stop in output.split("\nStep ").skip(1) {
         let stop = stop.split("\nProgram ").next().unwrap().split("\n[Inferior").next().unwrap().trim_end();

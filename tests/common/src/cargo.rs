@@ -75,8 +75,8 @@ pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
     (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
 }
 
-/// Builds programs of the package in a directory, in a target directory of this name. Returns the directory that they
-/// are in. An empty `triple` is this machine's target.
+/// Builds programs of the package in a directory, in a target directory of this name. Returns where the programs are.
+/// An empty `triple` is this machine's target.
 pub fn build(name: &str, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };

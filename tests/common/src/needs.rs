@@ -25,15 +25,15 @@ pub fn lacks(need: &str) -> bool {
         "FixedAddresses" => "setarch $(uname -m) -R true",
         // With a gdb that has Python. Some containers refuse it.
         "Ptrace" => "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1",
-        // As in the README.
+        // The README is about pages of this size.
         "SmallPages" => "[ $(getconf PAGE_SIZE) = 4096 ]",
         _ => panic!("{need}"),
     };
     fails("ALL_TESTS", command)
 }
 
-/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. With `variable` in
-/// the environment, that is a failure.
+/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. With
+/// `variable` in the environment, that is a failure. (If its name is empty, it never is.)
 #[track_caller]
 pub fn fails(variable: &str, command: &str) -> bool {
     let fails = !limited("sh").args(["-c", command]).output().unwrap().status.success();

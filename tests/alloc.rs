@@ -1,6 +1,6 @@
 //! What `./alloc` does, as the kernel and its user see it, and what is in its file.
 
-use common::cargo::{build, in_both_profiles};
+use common::cargo::{build, in_both_profiles, shell};
 use common::*;
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -13,8 +13,7 @@ fn makes_the_articles_system_calls_and_no_others() {
         // The article's program in one file, by the command in its first lines.
         let article = include_str!("../examples/article.rs");
         let command = article.lines().find_map(|line| line.strip_prefix("//!     ")).unwrap();
-        std::os::unix::fs::symlink(root().join("examples"), directory.path().join("examples")).unwrap();
-        assert_ended(&limited("sh").args(["-c", command]).current_dir(&directory).output().unwrap(), "HI\n", "", 0);
+        assert_eq!(shell(directory.path(), &format!("ln -s \"$0/examples\"; {command}")), "HI\n");
         programs.push((directory.path().join("article"), "exit"));
     }
     for (program, exit) in programs {
@@ -75,23 +74,19 @@ fn reports_the_first_failure_and_frees() {
 
 #[test]
 fn is_static_and_keeps_its_symbols_and_is_small_in_release() {
-    for (alloc, layout) in in_both_profiles("alloc").iter().zip(in_both_profiles("layout")) {
-        assert_loads(alloc, false, 4096);
-        assert_loads(&layout, true, 4096);
-        let bytes = std::fs::read(alloc).unwrap();
+    let [dev, release] = in_both_profiles("alloc");
+    let options = ["--bin=alloc", "--config=profile.release.debug=1"];
+    let with_lines = build("others", root(), "", "release", &options).join("alloc");
+    for (program, has_frames) in [(&dev, true), (&release, false), (&with_lines, true)] {
+        assert_loads(program, false);
+        let bytes = std::fs::read(program).unwrap();
         let file = object::File::parse(&*bytes).unwrap();
         assert_eq!(file.symbol_by_name("_start").unwrap().address(), file.entry());
-        // A quarter of what as and ld make of the article's program, 4,688 bytes.
-        let limit = if cfg!(target_arch = "x86_64") { 1172 } else { 1400 };
-        assert!(!alloc.ends_with("release/alloc") || bytes.len() <= limit, "{} bytes", bytes.len());
+        // gdb and profilers read the tables of frames only if they are loaded.
+        let frames = file.section_by_name(".eh_frame").filter(|section| section.address() > 0);
+        assert_eq!(frames.is_some(), has_frames, "{program:?}");
     }
-}
-
-#[test]
-fn has_tables_of_frames_in_release_too_if_it_has_debug_information() {
-    let options = ["--bin=alloc", "--config=profile.release.debug=1"];
-    let bytes = std::fs::read(build("", "", "release", &options).join("alloc")).unwrap();
-    let file = object::File::parse(&*bytes).unwrap();
-    // gdb and profilers read it only if it is loaded.
-    assert!(file.section_by_name(".eh_frame").unwrap().address() > 0);
+    // A quarter of what as and ld make of the article's program, 4,688 bytes.
+    let limit = if cfg!(target_arch = "x86_64") { 1172 } else { 1400 };
+    assert!(release.metadata().unwrap().len() <= limit, "{release:?}");
 }

@@ -1,6 +1,6 @@
-//! The library in somebody else's program, which plain cargo builds, away from this project's `.cargo/config.toml`.
+//! The library in somebody else's program, which plain cargo builds.
 
-use common::cargo::{build, cargo};
+use common::cargo::{build, cargo, shell};
 use common::*;
 use std::fs;
 use std::path::Path;
@@ -9,24 +9,19 @@ use std::path::Path;
 fn runs_as_it_is_and_as_a_copy_and_in_a_workspace() {
     // The directory's name has all that is hard to quote.
     let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
-    let [alloc, copy, team, target] = ["alloc", "hello", "team", "target"].map(|name| directory.path().join(name));
-    let member = team.join("hello");
-    fs::create_dir(&team).unwrap();
-    std::os::unix::fs::symlink(root(), &alloc).unwrap();
-    for place in [&copy, &member] {
-        assert!(works(&["cp", "-r", alloc.join("own-program").to_str().unwrap(), place.to_str().unwrap()]));
-    }
-    let manifest = fs::read_to_string(copy.join("Cargo.toml")).unwrap();
-    fs::write(copy.join("Cargo.toml"), manifest.replace("path = \"..", "path = \"../alloc")).unwrap();
+    let directory = directory.path();
+    let copies = "cp -r alloc/own-program hello; mkdir team; cp -r hello team; mv team/hello/Cargo.lock team";
+    shell(directory, &format!("ln -s \"$0\" alloc; {copies}"));
+    let write = |file, text: &str| fs::write(directory.join(file), text).unwrap();
+    let manifest = fs::read_to_string(directory.join("hello/Cargo.toml")).unwrap();
+    write("hello/Cargo.toml", &manifest.replace("path = \"..", "path = \"../alloc"));
     // What the comments there say of a workspace.
     let (package, rest) = manifest.split_once("# Nothing unwinds").unwrap();
     let profiles = rest.split_once('\n').unwrap().1.split_once("# This keeps").unwrap().0;
-    fs::write(member.join("Cargo.toml"), package.replace("path = \"..", "path = \"../../alloc")).unwrap();
-    let workspace = format!("[workspace]\nmembers = [\"hello\"]\nresolver = \"3\"\n\n{profiles}");
-    fs::write(team.join("Cargo.toml"), workspace).unwrap();
-    fs::rename(member.join("Cargo.lock"), team.join("Cargo.lock")).unwrap();
-    for package in [&alloc.join("own-program"), &copy, &member] {
-        let cargo = |args: &[&str]| cargo(&target, args).current_dir(package).output().unwrap();
+    write("team/hello/Cargo.toml", &package.replace("path = \"..", "path = \"../../alloc"));
+    write("team/Cargo.toml", &format!("[workspace]\nmembers = [\"hello\"]\nresolver = \"3\"\n\n{profiles}"));
+    for package in ["alloc/own-program", "hello", "team/hello"] {
+        let cargo = |args: &[&str]| cargo(&directory.join(package), &directory.join("target"), args).output().unwrap();
         for profile in [&[][..], &["--release"]] {
             let ended = cargo(&[&["run", "--quiet", "--locked"], profile].concat());
             let squares = "[1, 4, 9, 16, 25, 36, 49, 64, 81, 100]";
@@ -41,23 +36,19 @@ fn runs_as_it_is_and_as_a_copy_and_in_a_workspace() {
 #[test]
 fn may_do_more_with_mem_and_without() {
     let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH.replace("riscv64", "riscv64gc"));
-    let has_musl = works(&["sh", "-c", &format!("ls \"$(rustc --print target-libdir --target {musl})\"")]);
-    if !has_musl {
-        say(&format!("{musl} is left out, since Rust's core for it is missing"));
-    }
     for (triple, profile) in [("", "dev"), ("", "release"), (&musl, "dev"), (&musl, "release")] {
-        if triple == musl && !has_musl {
+        let core = format!("ls \"$(rustc --print target-libdir --target {triple})\"");
+        if triple == musl && fails("ALL_TARGETS", &core) {
             continue;
         }
-        let built = |program, features: &str| {
-            build("tests/programs", triple, profile, &["--bin", program, "--features", features]).join(program)
-        };
         // Without optimisation, core itself may call `memcpy`.
-        let zeroed = built("zeroed", if profile == "dev" { "mem" } else { "" });
-        let copies = built("copies", "mem");
-        for program in [&zeroed, &copies] {
-            assert_loads(program, true, 4096);
-        }
+        let mem = if profile == "dev" { "mem" } else { "" };
+        let [zeroed, copies] = [("zeroed", mem), ("copies", "mem")].map(|(program, features)| {
+            let options = ["--bin", program, "--features", features];
+            let program = build("others", &root().join("tests/programs"), triple, profile, &options).join(program);
+            assert_loads(&program, true);
+            program
+        });
         let message = "zeroed: panicked at src/bin/zeroed.rs:18:14:\n42 is too much\n";
         assert_ended(&limited(zeroed).output().unwrap(), "", message, EX_SOFTWARE);
         let lines = format!("short\n{:>1124}\n", "longer than the buffer");
@@ -80,17 +71,16 @@ fn may_do_more_with_mem_and_without() {
 
 #[test]
 fn stops_with_one_sentence_on_another_target_or_as_a_test() {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("other-target");
     for triple in ["powerpc64le-unknown-linux-gnu", "x86_64-apple-darwin", "x86_64-unknown-linux-gnux32"] {
-        let mut command = cargo(&target, &["check", "--locked", "--manifest-path", manifest, "--target", triple]);
+        let mut command = cargo(root(), &target, &["check", "--locked", "--target", triple]);
         // The user's own flags for the compiler may be meant for this machine alone.
         let log = String::from_utf8(command.env("RUSTFLAGS", "").output().unwrap().stderr).unwrap();
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("error")).collect();
         let [message, "error: build script logged errors"] = errors[..] else { panic!("{triple}: {log}") };
         assert!(message.ends_with("and builds for no other target"), "{triple}: {log}");
     }
-    let output = cargo(&target, &["test", "--bin=alloc", "--manifest-path", manifest]).output().unwrap();
+    let output = cargo(root(), &target, &["test", "--bin=alloc"]).output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("error: a test needs std, which this program has not") && !log.contains("E0152"), "{log}");
 }

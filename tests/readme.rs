@@ -15,7 +15,7 @@ fn shows_what_its_commands_print() {
     let project = copy_of_the_project("copy");
     for command in commands {
         let (command, expected) = command.split_once('\n').unwrap();
-        let output = shell(&project, &format!("exec 2>&1; {command} || true"), &project);
+        let output = shell(&project, &format!("exec 2>&1; {command} || true"));
         // The target is this machine's. What cargo says of its work depends on what else is being built.
         let varying = Regex::new(r"(?m)^(   |warning: ).*\n|\w+-unknown-linux-\w+").unwrap();
         let said = |text: &str| varying.replace_all(text, "").into_owned();
@@ -56,21 +56,6 @@ fn names_files_that_are_there() {
     }
 }
 
-/// What malloc/README.md says of glibc.
-#[test]
-fn malloc_of_glibc_moves_the_break_once() {
-    needs!(Ptrace);
-    if page_size() != 4096 || !works(&["getconf", "GNU_LIBC_VERSION"]) {
-        return say("malloc/README.md is about glibc, on pages of 4,096 bytes");
-    }
-    let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/c");
-    assert!(works(&["cc", "-o", program, &format!("{}/benches/alloc.c", root().display())]));
-    let traced = strace(program, &[]);
-    let breaks: Vec<_> = traced.named("brk").iter().map(|call| call.returned()).collect();
-    let [.., old, new] = breaks[..] else { panic!("{:?}", traced.calls) };
-    assert_eq!(new - old, 132 * 1024, "{:?}", traced.calls);
-}
-
 /// The figures in a row of the benchmark's table: bytes in the file, page faults, system calls and instructions.
 fn row(table: &str, name: &str) -> [u64; 4] {
     let row = table.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}: {table}"));
@@ -79,15 +64,13 @@ fn row(table: &str, name: &str) -> [u64; 4] {
 }
 
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "the article's assembly is for x86-64")]
 fn the_benchmark_prints_the_figures_of_its_page() {
     needs!(Ptrace);
-    if cfg!(not(target_arch = "x86_64")) {
-        return;
-    }
-    let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup");
-    let mut bench = cargo(directory.as_ref(), &["test", "--quiet", "--locked", "--bench=startup", "--target", &host()]);
+    let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup").as_ref();
+    let arguments = ["test", "--quiet", "--locked", "--bench=startup", "--target", &host()];
     // As the page, this is without flags for the compiler.
-    let output = bench.current_dir(root()).env("RUSTFLAGS", "").output().unwrap();
+    let output = cargo(root(), directory, &arguments).env("RUSTFLAGS", "").output().unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // These were counted by hand in benches/alloc.s.

@@ -5,9 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The file that cargo reads if it is started in the project's directory.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cargo/config.toml");
-
 /// A command as if typed into a shell: without what cargo and make tell the programs that they run, except for the
 /// profiles of `make test`, and without what git tells its hooks, such as which repository is meant.
 fn typed(program: &str) -> Command {
@@ -20,23 +17,32 @@ fn typed(program: &str) -> Command {
     command
 }
 
-/// A cargo that builds in `directory`, whatever the user's configuration says: where the cargo that runs this test
-/// builds, it might wait for that one.
-pub fn cargo(directory: &Path, args: &[&str]) -> Command {
+/// Runs commands as if typed in this directory. In them, `$0` is the project's directory. Returns what they print on
+/// standard output.
+#[track_caller]
+pub fn shell(directory: &Path, commands: &str) -> String {
+    let output = typed("sh").args(["-ec", commands]).arg(root()).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{commands}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A cargo for the package in this directory. It builds in `target`, whatever the user's configuration says: where the
+/// cargo that runs this test builds, it might wait for that one.
+pub fn cargo(package: &Path, target: &Path, args: &[&str]) -> Command {
     let mut command = typed(env!("CARGO"));
-    command.env("CARGO_TARGET_DIR", directory).env("CARGO_BUILD_BUILD_DIR", directory).args(args).current_dir("/");
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_BUILD_BUILD_DIR", target).args(args).current_dir(package);
     command
 }
 
 /// This machine's target.
 pub fn host() -> String {
-    shell(root(), "rustc -vV | sed -n 's/^host: //p'", root()).trim_end().to_string()
+    shell(root(), "rustc --print host-tuple").trim_end().to_string()
 }
 
 /// A directory for what the tests build. It is in the target directory, where this test is in PROFILE/deps.
-fn built(package: &str) -> PathBuf {
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let directory = test.ancestors().nth(3).unwrap().join("tmp/built").join(package);
+    let directory = test.ancestors().nth(3).unwrap().join("tmp/built").join(name);
     // It is made here, since two cargos that make one at the same time can fail.
     fs::create_dir_all(&directory).unwrap();
     directory
@@ -44,7 +50,7 @@ fn built(package: &str) -> PathBuf {
 
 /// The programs of this project in a profile: what `make` builds, whichever profile the tests are in.
 pub fn programs(profile: &str) -> PathBuf {
-    build_in(&built("programs"), root(), "", profile, &["--workspace", "--bins"])
+    build("programs", root(), "", profile, &["--workspace", "--bins"])
 }
 
 /// A program of this project in both profiles.
@@ -57,12 +63,6 @@ pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()
 }
 
-/// Builds programs of a package of this project in another way than `make` does. Returns the directory that they are
-/// in. An empty `triple` is this machine's target.
-pub fn build(package: &str, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
-    build_in(&built("others"), &root().join(package), triple, profile, options)
-}
-
 /// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
 pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
     let copy = copy_of_the_project(name);
@@ -71,22 +71,23 @@ pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("main.rs"), text).unwrap();
     }
-    let directory = build_in(&copy.join("target"), &copy, "", "dev", &["--bins"]);
+    let directory = build(name, &copy, "", "dev", &["--bins"]);
     (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
 }
 
-fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
+/// Builds programs of the package in a directory, in a target directory of this name. Returns where the programs are.
+/// An empty `triple` is this machine's target.
+pub fn build(name: &str, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {
     // The target is given in any case, since the user's own configuration may have another.
     let target = if triple.is_empty() { &host() } else { triple };
-    let arguments = ["build", "--locked", "--config", CONFIG, "--profile", profile, "--target", target];
-    let mut command = cargo(directory, &arguments);
-    command.args(options).arg("--manifest-path").arg(package.join("Cargo.toml"));
+    let directory = built(name);
+    let mut command = cargo(package, &directory, &["build", "--locked", "--profile", profile, "--target", target]);
     if !triple.is_empty() {
         // RUSTFLAGS may be meant for this machine alone.
         command.env_remove("RUSTFLAGS");
     }
     // (There may be warnings. Each new cargo and rustc has others.)
-    let output = command.output().unwrap();
+    let output = command.args(options).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     directory.join(target).join(if profile == "dev" { "debug" } else { profile })
 }
@@ -96,24 +97,12 @@ fn build_in(directory: &Path, package: &Path, triple: &str, profile: &str, optio
 pub fn copy_of_the_project(name: &str) -> PathBuf {
     let copy = built(name).join("project");
     fs::create_dir_all(&copy).unwrap();
-    shell(
-        root(),
-        r#"
-        find "$0" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-        git init --quiet "$0"
-        git --git-dir="$0/.git" --work-tree=. add --all
-        cd "$0"
+    let commands = r#"
+        find . -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+        git init --quiet
+        git --git-dir=.git --work-tree="$0" add --all
         git -c core.autocrlf=true checkout-index --all
-        "#,
-        &copy,
-    );
+    "#;
+    shell(&copy, commands);
     copy
-}
-
-/// Runs commands as if typed in this directory, with an argument. Returns what they print on standard output.
-#[track_caller]
-pub fn shell(directory: &Path, commands: &str, argument: &Path) -> String {
-    let output = typed("sh").args(["-ec", commands]).arg(argument).current_dir(directory).output().unwrap();
-    assert!(output.status.success(), "{commands}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -16,11 +16,6 @@ pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The size of a page, in bytes.
-pub fn page_size() -> u64 {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as u64
-}
-
 /// The number in `text`, in hexadecimal with or without `0x`.
 #[track_caller]
 pub fn hex(text: &str) -> u64 {

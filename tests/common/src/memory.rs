@@ -22,11 +22,11 @@ pub struct Region {
 /// The mappings in the text of such a file, from the lowest address up. Other lines are left out.
 pub fn mappings(text: &str) -> Vec<Region> {
     let line = Regex::new(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (...)\S \S+ \S+ \d+ *(.*)$").unwrap();
-    let mapping = |[start, end, permissions, name]: [&str; 4]| {
-        let [permissions, name] = [permissions, name].map(str::to_string);
-        Region { start: hex(start), end: hex(end), permissions, name, is_mapped: true }
-    };
-    line.captures_iter(text).map(|found| mapping(found.extract().1)).collect()
+    let mappings = line.captures_iter(text).map(|found| {
+        let [start, end, permissions, name] = found.extract().1;
+        Region { start: hex(start), end: hex(end), permissions: permissions.into(), name: name.into(), is_mapped: true }
+    });
+    mappings.collect()
 }
 
 /// Finds the picture in `text`. Returns its regions from the top down, and the addresses of all names: where the line
@@ -39,30 +39,38 @@ pub fn drawn(text: &str, maps: &[Region], size: u64) -> (Vec<Region>, BTreeMap<S
     let row = r"(?: {19}([│┆]) (.*?) *(about +\d+ \w+B|[0-9,]+ bytes|)  (.{3}) [│┆]\n)?";
     let parts = Regex::new(&format!("{edge}{row}")).unwrap();
     assert!(!parts.replace_all(text, "").contains(['─', '│', '┆']), "{text}");
-    let (mut regions, mut addresses, mut last) = (vec![], BTreeMap::new(), None);
-    for part in parts.captures_iter(text) {
-        let [address, names, side, name, written, permissions] =
-            std::array::from_fn(|n| part.get(n + 1).map_or("", |column| column.as_str().trim()));
-        let address = hex(address);
-        if let Some((end, is_mapped, name, written, permissions)) = last {
-            assert_size(written, end - address);
-            let [permissions, name] = [permissions, name].map(str::to_string);
-            addresses.insert(name.clone(), address);
-            regions.push(Region { start: address, end, permissions, name, is_mapped });
+    let parts = parts.captures_iter(text);
+    let parts = parts.map(|part| [1, 2, 3, 4, 5, 6].map(|n| part.get(n).map_or("", |column| column.as_str().trim())));
+    let parts: Vec<_> = parts.collect();
+    let mut addresses = BTreeMap::new();
+    for [address, names, ..] in &parts {
+        addresses.extend(names.split('─').map(|name| (name.trim().to_string(), hex(address))));
+    }
+    let mut regions = vec![];
+    for two in parts.windows(2) {
+        let ([end, _, side, name, written, permissions], start) = (two[0], hex(two[1][0]));
+        let (end, name, permissions) = (hex(end), name.to_string(), permissions.to_string());
+        // The number of bytes is exact, or rounded, if there is one.
+        if let Some((number, unit)) = written.replace(',', "").trim_start_matches("about").trim().split_once(' ') {
+            let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+            let power = units.iter().position(|name| *name == unit).unwrap();
+            let difference = number.parse::<f64>().unwrap() - (end - start) as f64 / 1024_f64.powi(power as i32);
+            let is_right = difference.abs() <= if power > 0 { 0.5 } else { 0.0 } && number != "1";
+            assert!(is_right, "{written}: {start:x} to {end:x}");
         }
-        addresses.extend(names.split('─').map(|name| (name.trim().to_string(), address)));
-        last = Some((address, side == "│", name, written, permissions));
+        addresses.insert(name.clone(), start);
+        regions.push(Region { start, end, permissions, name, is_mapped: side == "│" });
     }
 
-    let here = |name| *addresses.get(name).unwrap_or_else(|| panic!("no {name}: {text}"));
-    let [start, program_break, gap] = ["heap start", "program break", "the gap"].map(here);
+    let [start, program_break] = ["heap start", "program break"].map(|name| addresses[name]);
     assert_eq!(program_break - start, size, "{text}");
-    let top = if size == 0 { start } else { here("end of the page") };
-    let parts = ["heap", "not asked for"].map(|name| addresses.get(name).copied());
-    assert_eq!(parts, if size == 0 { [None; 2] } else { [start, program_break].map(Some) }, "{text}");
+    let at = |name| addresses.get(name).copied();
+    let expected =
+        if size == 0 { [None, None, Some(start)] } else { [Some(start), Some(program_break), at("end of the page")] };
+    assert_eq!(["heap", "not asked for", "the gap"].map(at), expected, "{text}");
     // The gap is the largest part of user memory.
-    let gaps = regions.iter().filter(|region| region.name == "the gap" && region.end - top > 1 << 35);
-    assert!(gap == top && gaps.count() == 1, "{text}");
+    let gaps = regions.iter().filter(|region| region.name == "the gap" && region.end - region.start > 1 << 35);
+    assert_eq!(gaps.count(), 1, "{text}");
 
     for Region { start, end, permissions, name, is_mapped } in &regions {
         let inside: Vec<_> = maps.iter().filter(|mapping| mapping.start < *end && *start < mapping.end).collect();
@@ -73,32 +81,11 @@ pub fn drawn(text: &str, maps: &[Region], size: u64) -> (Vec<Region>, BTreeMap<S
         assert_eq!(permissions, if let [all] = all[..] { all } else { "" }, "{start:x} {name}: {inside:x?}");
         // A region of several mappings has the names of its ends. On some kernels, zeroed data that the heap follows is
         // called [heap].
-        let lowest = match inside.first().map_or("", |mapping| &mapping.name) {
-            "[stack]" => "stack; grows down",
-            "[heap]" => "",
-            name if name.starts_with('[') => name,
-            _ => "",
-        };
-        assert!(name.ends_with(lowest), "{start:x} {name}: {inside:x?}");
+        let lowest = inside.first().map_or("", |mapping| &mapping.name).replace("[stack]", "stack; grows down");
+        let is_no_name = lowest.starts_with('/') || lowest == "[heap]";
+        assert!(is_no_name || name.ends_with(&lowest), "{start:x} {name}: {inside:x?}");
     }
     let ends = (regions[0].end, regions.last().unwrap().start);
     assert_eq!(ends, (maps.last().unwrap().end, maps[0].start), "{text}");
     (regions, addresses)
-}
-
-/// Asserts that a number of bytes is written exactly, or rounded, if it is written.
-#[track_caller]
-fn assert_size(written: &str, bytes: u64) {
-    let written = written.replace(',', "");
-    let Some((number, unit)) = written.trim_start_matches("about").trim().split_once(' ') else { return };
-    let power = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].iter().position(|name| *name == unit).unwrap();
-    let difference = number.parse::<f64>().unwrap() - bytes as f64 / 1024_f64.powi(power as i32);
-    assert!(difference.abs() <= if power > 0 { 0.5 } else { 0.0 } && number != "1", "{written} for {bytes}");
-}
-
-/// Asserts that a stop of the tour fits on a terminal of 80 columns and 24 lines, with the prompt.
-#[track_caller]
-pub fn assert_fits(stop: &str) {
-    assert!(stop.trim_end().lines().count() <= 23, "{stop}");
-    assert!(stop.lines().all(|line| line.chars().count() <= 80 && !line.contains('\t')), "{stop}");
 }

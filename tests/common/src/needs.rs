@@ -25,39 +25,33 @@ pub fn lacks(need: &str) -> bool {
         "FixedAddresses" => "setarch $(uname -m) -R true",
         // With a gdb that has Python. Some containers refuse it.
         "Ptrace" => "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1",
+        // The README is about pages of this size.
+        "SmallPages" => "[ $(getconf PAGE_SIZE) = 4096 ]",
         _ => panic!("{need}"),
     };
-    let is_lacking = !works(&["sh", "-c", command]);
-    if is_lacking {
-        left_out("ALL_TESTS", &format!("{need} is not available here"));
-    }
-    is_lacking
+    fails("ALL_TESTS", command)
 }
 
-/// Says which test leaves something out, and why. With `variable` in the environment, that is a failure.
+/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. With
+/// `variable` in the environment, that is a failure. (If its name is empty, it never is.)
 #[track_caller]
-pub fn left_out(variable: &str, reason: &str) {
-    assert!(std::env::var_os(variable).is_none(), "{reason}");
-    say(&format!("{}: left out: {reason}", Location::caller()));
+pub fn fails(variable: &str, command: &str) -> bool {
+    let fails = !limited("sh").args(["-c", command]).output().unwrap().status.success();
+    if fails {
+        assert!(std::env::var_os(variable).is_none(), "this fails here: {command}");
+        say(&format!("{}: something is left out, since this fails here: {command}", Location::caller()));
+    }
+    fails
+}
+
+/// Whether the compiler is the one that benches/README.md names. Another one may make other code.
+#[track_caller]
+pub fn is_the_pages_compiler() -> bool {
+    !fails("", "grep -F \"$(rustc --version)\" benches/README.md")
 }
 
 /// Says something on standard error, whether or not the test passes.
 pub fn say(message: &str) {
     #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
     writeln!(std::io::stderr(), "{message}").unwrap();
-}
-
-/// Whether the compiler is the one that benches/README.md names. Another one may make other code.
-pub fn is_the_pages_compiler() -> bool {
-    let version = limited("rustc").arg("--version").output().unwrap().stdout;
-    let is_the_pages = include_str!("../../../benches/README.md").contains(str::from_utf8(&version).unwrap());
-    if !is_the_pages {
-        say("this compiler isn't the one that benches/README.md names, so the figures there and in docs/ may differ");
-    }
-    is_the_pages
-}
-
-/// Whether a command can be run here, and succeeds.
-pub fn works(command: &[&str]) -> bool {
-    limited(command[0]).args(&command[1..]).output().is_ok_and(|output| output.status.success())
 }

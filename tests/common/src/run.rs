@@ -12,15 +12,12 @@ pub const EX_OSERR: i32 = 71;
 pub const EX_OSFILE: i32 = 72;
 pub const EX_IOERR: i32 = 74;
 
-/// How many seconds a program may take, and so may a cargo that builds one. This is so much because a slow machine,
-/// such as an emulated one, can take 20 times as long as others.
-const LIMIT: u32 = 1200;
-
-/// A command that gives a program no input. If the program takes too long, `timeout` ends it, with all that it has
-/// started, and the exit status is 124 or 137.
+/// A command that gives a program no input. If the program, which may be a cargo, takes more than 20 minutes, `timeout`
+/// ends it, with all that it has started, and the exit status is 124 or 137. (A slow machine, such as an emulated one,
+/// can take 20 times as long as others.)
 pub fn limited(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["-k", "1", &LIMIT.to_string()]).arg(program).stdin(Stdio::null());
+    command.args(["-k", "1", "1200"]).arg(program).stdin(Stdio::null());
     command
 }
 

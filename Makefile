@@ -95,7 +95,7 @@ malloc: tools ## see Box, Vec and BTreeMap move the program break (or TARGET=...
 	cargo run $(for-target) -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust
-	@sh tests/install-tools bench as:binutils strace:strace
+	@sh tests/install-tools bench as:binutils
 	cargo bench $(for-target) --profile release --bench startup
 
 asm: gdb-with-python ## show its machine code beside the article's

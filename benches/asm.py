@@ -1,8 +1,5 @@
 """Shows the machine code of the release build beside the article's program (benches/alloc.s), step by step: the
-instructions that run when nothing fails, each group below the lines that it comes from. In the project's directory:
-
-    gdb -q -nx -batch-silent -x benches/asm.py target/asm/release/alloc        (what `make asm` does)
-"""
+instructions that run when nothing fails, each group below the lines that it comes from. `make asm` runs this in gdb."""
 
 import itertools
 import linecache
@@ -10,6 +7,7 @@ import re
 import sys
 
 import gdb
+from gdb.FrameIterator import FrameIterator
 
 
 def article():
@@ -21,15 +19,13 @@ def article():
 
 def source_line(last):
     """Where the next instruction comes from: the line of main.rs, or else of start.rs, which calls main."""
-    frame = gdb.newest_frame()
-    while frame:
+    for frame in FrameIterator(gdb.newest_frame()):
         sal = frame.find_sal()
         if sal.symtab and sal.symtab.filename in ("src/main.rs", "src/start.rs"):
             line = linecache.getline(sal.symtab.filename, sal.line).strip()
             return f"{sal.symtab.filename}:{sal.line}  {line}"
         if (frame.name() or "").endswith("main"):
             return last  # in main, but the compiler has lost the line
-        frame = frame.older()
     return "_start"
 
 

@@ -11,9 +11,6 @@ pub const STDOUT: i32 = 1;
 /// The descriptor of standard error.
 pub const STDERR: i32 = 2;
 
-/// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but its `Errno::into_raw` is no `const fn`.
-const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
-
 /// Writes all of `bytes` to the descriptor `fd`. If the kernel writes only a part of them, this function writes the
 /// rest too. If a signal interrupts the call, the function makes the call again.
 ///
@@ -33,7 +30,8 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
             bytes = unsafe { bytes.get_unchecked(written as usize..) };
         } else if written != -(Errno::EINTR.into_raw() as isize) {
             // A result of 0 is no error number. But if the loop went on then, it might never end.
-            return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(ENOSPC)));
+            let enospc = const { NonZeroU16::new(28).unwrap() };
+            return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(enospc)));
         }
     }
 }
@@ -65,9 +63,7 @@ impl LineWriter {
     /// Panics if a value that is formatted reports an error of its own.
     pub fn write_fmt(&mut self, text: fmt::Arguments) -> Result<(), Error> {
         let formatted = fmt::Write::write_fmt(self, text);
-        self.result?;
-        formatted.expect("a value can be formatted");
-        Ok(())
+        self.result.map(|()| formatted.expect("a value can be formatted"))
     }
 
     /// Writes what waits for the rest of its line.

@@ -1,9 +1,4 @@
 //! AArch64, which is also called ARM64.
-//!
-//! This is the system call convention (`man 2 syscall`): the number of the call is in x8, the arguments are in x0, x1
-//! and x2, and the result returns in x0. The instruction `svc 0` enters the kernel, which keeps all other general
-//! registers and doesn't touch the stack. It keeps the low 128 bits of the vector registers. Only SVE, which this
-//! program isn't built for, has more.
 
 use core::arch::asm;
 use syscalls::Sysno;

@@ -1,9 +1,4 @@
 //! RISC-V with 64 bits.
-//!
-//! This is the system call convention (`man 2 syscall`): the number of the call is in a7, the arguments are in a0, a1
-//! and a2, and the result returns in a0. The instruction `ecall` enters the kernel, which keeps all other general and
-//! floating-point registers and doesn't touch the stack. It doesn't keep the vector registers, which this program isn't
-//! built for.
 
 use core::arch::asm;
 use syscalls::Sysno;

@@ -1,8 +1,4 @@
-//! x86-64, which the System V ABI calls AMD64.
-//!
-//! This is the system call convention (`man 2 syscall`; [ABI], A.2.1): the number of the call is in rax, the arguments
-//! are in rdi, rsi and rdx, and the result returns in rax. The instruction `syscall` enters the kernel, and overwrites
-//! rcx and r11. The kernel keeps all other registers and doesn't touch the stack.
+//! x86-64, which the System V [ABI] calls AMD64. The instruction `syscall` itself overwrites rcx and r11 (ABI, A.2.1).
 //!
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
 

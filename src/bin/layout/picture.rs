@@ -4,12 +4,6 @@ use crate::maps::{self, Mapping};
 use program_break::Error;
 use program_break::stdio::{LineWriter, STDOUT};
 
-/// Initialised data, since the number of the descriptor is in it, which isn't zero.
-static mut OUT: LineWriter = LineWriter::new(STDOUT);
-
-/// Zeroed data, which takes no memory before it is used. `/proc/self/maps` is read into it.
-static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
-
 /// An address that divides what is mapped.
 struct Landmark {
     address: usize,
@@ -21,19 +15,13 @@ struct Landmark {
 
 /// Draws the memory of this process, whose heap starts at `heap_start` and isn't empty.
 pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
+    // Initialised data, since the number of the descriptor is in it, which isn't zero.
+    static mut OUT: LineWriter = LineWriter::new(STDOUT);
+    // Zeroed data, which takes no memory before it is used. `/proc/self/maps` is read into it.
+    static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
     let (out, buffer) = (&raw mut OUT, &raw mut BUFFER);
     // SAFETY: the program has one thread and calls this function once, so there are no other references to them.
-    let (out, buffer) = unsafe { (&mut *out, &mut *buffer) };
-    let mappings = maps::read(buffer);
-    draw_regions(out, mappings, heap_start, program_break)
-}
-
-fn draw_regions<'a>(
-    out: &mut LineWriter,
-    mappings: impl Iterator<Item = Mapping<'a>> + Clone,
-    heap_start: usize,
-    program_break: usize,
-) -> Result<(), Error> {
+    let (out, mappings) = unsafe { (&mut *out, maps::read(&mut *buffer)) };
     let heap_end = mappings.clone().find(|mapping| mapping.start <= heap_start).expect("the heap is mapped").end;
     let landmarks = landmarks(heap_start, program_break, heap_end);
     let mut lowest = 0;
@@ -47,15 +35,14 @@ fn draw_regions<'a>(
                 if end <= start {
                     continue;
                 }
-                let landmark = landmarks.iter().find(|mark| mark.address <= start);
                 let name = match permissions {
                     "" if start == heap_end => "the gap",
                     "" if end > isize::MAX as usize => "no user memory",
                     "" => "nothing",
                     _ if name == "[stack]" => "stack; grows down",
                     // The kernel calls the program by its path.
-                    _ if start < heap_end => landmark.map_or(name, |mark| mark.part),
-                    _ => name,
+                    _ if start >= heap_end => name,
+                    _ => landmarks.iter().find(|mark| mark.address <= start).map_or(name, |mark| mark.part),
                 };
                 draw_line(out, &landmarks, end)?;
                 let side = if permissions.is_empty() { '┆' } else { '│' };

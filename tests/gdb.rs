@@ -16,7 +16,7 @@ fn next_walks_through_main_and_step_into_functions_of_this_project_alone() {
     let main = include_str!("../src/main.rs").lines().zip(1..).skip_while(|(line, _)| !line.starts_with("fn main"));
     let statements = main.skip(1).filter(|(line, _)| !["", "/", "}"].contains(&line.trim().get(..1).unwrap_or("")));
     let statements: Vec<_> = statements.map(|(line, number)| format!("{number}\t{line}")).collect();
-    let called = "current_break brk syscall1 move_break brk syscall1 write_all write syscall3 move_break brk exit";
+    let called = "current_break brk syscall move_break brk syscall write_all write syscall move_break brk exit";
     let called: Vec<_> = called.split(' ').map(|name| format!("::{name} (")).collect();
     for (start, steps, expected) in [
         (&["set args", "start"][..], ["next"; 60], statements),

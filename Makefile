@@ -64,13 +64,8 @@ alloc: tools ## build ./alloc, with debug information (as make alone)
 	@rm -f alloc
 	@cp $(built)/debug/alloc .
 
-ifdef cross
-run: tools
-	cargo run $(for-target) --bin alloc
-else
-run: alloc ## build it and run it (TARGET=... for another architecture)
-	./alloc
-endif
+run: $(if $(cross),tools,alloc) ## build it and run it (TARGET=... for another architecture)
+	$(if $(cross),cargo run $(for-target) --bin alloc,./alloc)
 
 # gdb starts programs by the reader's shell, which may be one that runs nothing.
 gdb := SHELL=/bin/sh gdb -q
@@ -80,9 +75,7 @@ gdb-with-python: tools
 	    { echo "make: this gdb has no Python, in which the tour is written: install another gdb" >&2; exit 1; }
 
 gdb: alloc gdb-with-python ## step through it in gdb, with a guided tour (or PROGRAM=...)
-ifdef program
-	cargo build $(for-target) --workspace --bin $(program)
-endif
+	$(if $(program),cargo build $(for-target) --workspace --bin $(program))
 	$(gdb) -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
 
 layout: tools ## let a process draw its own virtual memory (or TARGET=...)
@@ -101,12 +94,9 @@ bench: tools ## measure it beside assembly, C and std Rust
 asm: gdb-with-python ## show its machine code beside the article's
 	@[ "$$(uname -m)" = x86_64 ] || \
 	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
-	@echo "building alloc in release, with line numbers" >&2
-	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
-	    CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asm CARGO_BUILD_BUILD_DIR=$(CARGO_TARGET_DIR)/asm \
-	    cargo build $(for-target) --quiet --release --bin alloc
+	@cargo build $(for-target) --profile asm --bin alloc
 	@rustc --version
-	@$(gdb) -nx -batch-silent -x benches/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
+	@$(gdb) -nx -batch-silent -x benches/asm.py $(built)/asm/alloc
 
 docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index.html
 	cargo build $(for-target) --workspace --bins
@@ -117,10 +107,8 @@ docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
 test: tools ## test it (with ALL_TESTS=1, a test that is left out fails)
-	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
-ifdef ALL_TARGETS
-	@sh tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld
-endif
+	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git \
+	    $(if $(ALL_TARGETS),qemu-aarch64:qemu-user clang:clang ld.lld:lld)
 	cargo test $(for-target) --workspace
 	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml
 	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml --release

@@ -15,8 +15,7 @@ fn main() {
         return;
     }
 
-    let debug = var("DEBUG").expect("cargo sets it") != "false";
-    let mut args = vec![
+    let args = [
         // These leave out the C library, and its files that define another `_start`.
         "-nostartfiles",
         "-nostdlib",
@@ -25,14 +24,11 @@ fn main() {
         "-no-pie",
         // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none",
-        // The linker script, which the linker looks for where it looks for libraries.
-        if debug { "-Tdebug.ld" } else { "-Tlinker.ld" },
+        // The linker script, which the linker looks for where it looks for libraries. Without debug information, local
+        // symbols, such as the names of source files, are dropped, too. The global ones stay.
+        if var("DEBUG").expect("cargo sets it") == "false" { "-Wl,-Tlinker.ld,--discard-all" } else { "-Tdebug.ld" },
     ];
-    if !debug {
-        // This drops local symbols, such as the names of source files. The global ones stay.
-        args.push("-Wl,--discard-all");
-    }
-    for arg in &args {
+    for arg in args {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
     // Cargo gives this to the build scripts of packages that depend on this one, as DEP_PROGRAM_BREAK_LINK_ARGS.

@@ -34,7 +34,6 @@ fn do_the_same_as_std() {
                 let expected = ours[from..end].cmp(&theirs[different % 16..][..n]) as c_int;
                 let (left, right) = (at(&raw mut ours, from), at(&raw mut theirs, different % 16));
                 assert_eq!([memcmp(left, right, n), bcmp(left, right, n)].map(c_int::signum), [expected; 2]);
-                assert_eq!([memcmp(left, left, n), bcmp(right, right, n)], [0, 0]);
             }
         }
     }

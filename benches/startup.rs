@@ -1,9 +1,7 @@
 //! `alloc` beside the same program in assembly, in C and in std Rust.
 //!
-//! All programs are built and measured in one run. In each of many turns, every program runs once. Its time is from
-//! the start of the process to its end, as a ratio to that of the assembly program in the same turn. The page faults
-//! (those without reading a disk), the system calls and the instructions are counted from the first instruction on. The
-//! instructions are counted by single steps: without a C library, their number is the same on every machine.
+//! All programs are built and measured in one run. benches/README.md says what is measured. The instructions are counted
+//! by single steps: without a C library, their number is the same on every machine.
 
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
@@ -24,32 +22,22 @@ fn quiet(program: &str) -> Command {
     command
 }
 
-/// Runs a program to its end by this request of ptrace. Returns the number of page faults, and how often it stopped.
-fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> nix::Result<[u64; 2]> {
+/// Runs a program to its end by this request of ptrace. Returns the number of page faults so far at each of its stops,
+/// the first of which is before its first instruction.
+fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> nix::Result<Vec<u64>> {
     let mut command = quiet(program);
     // SAFETY: this runs between fork and exec, and makes only a system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let process = Pid::from_raw(command.spawn().expect("it starts").id() as i32);
-    waitpid(process, None)?;
-    // It also stops when it is about to exit.
-    ptrace::setoptions(process, ptrace::Options::PTRACE_O_TRACEEXIT | ptrace::Options::PTRACE_O_EXITKILL)?;
-    let (before, mut stops) = (minor_faults(process), 1);
-    request(process, None)?;
+    let mut faults = vec![];
     while let WaitStatus::Stopped(..) = waitpid(process, None)? {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("/proc");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+        // `minflt` in man 5 proc_pid_stat: how often a page was put into place without reading it from a disk.
+        faults.push(fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt"));
         request(process, None)?;
-        stops += 1;
     }
-    let faults = minor_faults(process) - before;
-    ptrace::cont(process, None)?;
-    waitpid(process, None)?;
-    Ok([faults, stops])
-}
-
-/// How often a page was put into place for the process without reading it from a disk (`minflt`, man 5 proc_pid_stat).
-fn minor_faults(process: Pid) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("/proc");
-    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
-    fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt")
+    Ok(faults)
 }
 
 /// The number, with a comma between each three digits.
@@ -62,7 +50,7 @@ fn main() -> nix::Result<()> {
     // `cargo bench` gives this argument, and `cargo test --bench startup` doesn't. The test leaves out the programs
     // with a C library, whose single steps can take minutes.
     let (runs, tested) = if std::env::args().any(|argument| argument == "--bench") { (2000, 4) } else { (1, 2) };
-    assert!(cfg!(target_arch = "x86_64"), "the article's assembly is for x86-64, and this machine is not");
+    assert_eq!(std::env::consts::ARCH, "x86_64", "the article's assembly is for x86-64, and this machine is not");
 
     let names = ["alloc", "assembly", "C", "Rust std"];
     let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup");
@@ -97,10 +85,9 @@ fn main() -> nix::Result<()> {
     for ((name, program), own) in names.iter().zip(&programs).zip(&seconds) {
         let file = with_commas(std::fs::metadata(program).expect("it was built").len());
         // Here it stops where each system call starts, and where the call ends.
-        let [faults, stops] = trace(program, ptrace::syscall)?;
-        let calls = stops / 2;
-        let [_, steps] = trace(program, ptrace::step)?;
-        let instructions = with_commas(steps);
+        let faults = trace(program, ptrace::syscall)?;
+        let (calls, faults) = (faults.len() / 2, faults[faults.len() - 1] - faults[0]);
+        let instructions = with_commas(trace(program, ptrace::step)?.len() as u64);
         let mut ratios: Vec<_> = own.iter().zip(&seconds[1]).map(|(own, assembly)| own / assembly).collect();
         ratios.sort_by(f64::total_cmp);
         let [low, median, high] = [1, 2, 3].map(|quarters| ratios[(ratios.len() - 1) * quarters / 4]);

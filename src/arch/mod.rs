@@ -10,9 +10,6 @@
 //!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there.
 //!
 //! A new file has to be named here. CONTRIBUTING.md says where else.
-//!
-//! Only the calls of `alloc` are here. Other programs of this repository make others, by `syscall!` of the package
-//! `syscalls`, which returns a `Result`.
 
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]

@@ -4,14 +4,8 @@ use crate::maps::{self, Mapping};
 use program_break::Error;
 use program_break::stdio::{LineWriter, STDOUT};
 
-/// An address that divides what is mapped.
-struct Landmark {
-    address: usize,
-    /// Its own name, which may be empty.
-    name: &'static str,
-    /// The name of the part that starts at this address.
-    part: &'static str,
-}
+/// An address that divides what is mapped, its own name, which may be empty, and the name of the part that starts there.
+type Landmark = (usize, &'static str, &'static str);
 
 /// Draws the memory of this process, whose heap starts at `heap_start` and isn't empty.
 pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
@@ -31,7 +25,8 @@ pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
         lowest = mapping.start;
         for Mapping { start, mut end, permissions, name } in [hole, mapping] {
             // Each is divided at the landmarks in it.
-            for start in landmarks.iter().map(|mark| mark.address).filter(|address| start < *address).chain([start]) {
+            let inside = landmarks.iter().map(|&(address, ..)| address).filter(|&address| start < address);
+            for start in inside.chain([start]) {
                 if end <= start {
                     continue;
                 }
@@ -42,7 +37,7 @@ pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
                     _ if name == "[stack]" => "stack; grows down",
                     // The kernel calls the program by its path.
                     _ if start >= heap_end => name,
-                    _ => landmarks.iter().find(|mark| mark.address <= start).map_or(name, |mark| mark.part),
+                    _ => landmarks.iter().find(|&&(address, ..)| address <= start).map_or(name, |&(.., part)| part),
                 };
                 draw_line(out, &landmarks, end)?;
                 let side = if permissions.is_empty() { '┆' } else { '│' };
@@ -78,14 +73,13 @@ fn landmarks(heap_start: usize, program_break: usize, heap_end: usize) -> [Landm
         ((&raw const rodata).addr(), "", "read-only data"),
         ((&raw const __ehdr_start).addr(), "start of the program", "code"),
     ]
-    .map(|(address, name, part)| Landmark { address, name, part })
 }
 
 /// Draws the line between two regions: its address and the names of the landmarks there.
 fn draw_line(out: &mut LineWriter, landmarks: &[Landmark], address: usize) -> Result<(), Error> {
     write!(out, "{address:>#18x} ")?;
     let mut width = 45;
-    for Landmark { name, .. } in landmarks.iter().filter(|mark| mark.address == address && !mark.name.is_empty()) {
+    for (_, name, _) in landmarks.iter().filter(|(at, name, _)| *at == address && !name.is_empty()) {
         write!(out, "── {name} ")?;
         width -= name.len() + 4;
     }

@@ -21,17 +21,8 @@
 //! # What isn't here
 //!
 //! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc`
-//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For
-//! example, after `cargo add syscalls --no-default-features`, this reads from standard input:
-//!
-//! ```ignore
-//! use program_break::exit;
-//! use syscalls::{Sysno, syscall};
-//!
-//! let mut bytes = [0_u8; 100];
-//! // SAFETY: the kernel writes into the array, and no further than its length.
-//! let Ok(length) = (unsafe { syscall!(Sysno::read, 0, bytes.as_mut_ptr(), bytes.len()) }) else { exit(74) };
-//! ```
+//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others, after
+//! `cargo add syscalls --no-default-features`. For example, `src/bin/layout/maps.rs` reads a file with its `syscall!`.
 #![no_std]
 
 // This names the package so that it is linked.

@@ -37,8 +37,12 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// Formatted text for a descriptor. Each line is written at once, unless it is longer than 512 bytes. Text after the
-/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped. An error
-/// while it is dropped is lost, so call `flush` at the end.
+/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped.
+///
+/// # Errors
+///
+/// Its functions return the first failure since the writer was made. Nothing is written after it. An error while the
+/// writer is dropped is lost, so call `flush` at the end.
 pub struct LineWriter {
     fd: i32,
     line: [u8; 512],
@@ -54,10 +58,6 @@ impl LineWriter {
 
     /// Does what `write!` and `writeln!` ask for.
     ///
-    /// # Errors
-    ///
-    /// Returns the first failure since the writer was made. Nothing is written after it.
-    ///
     /// # Panics
     ///
     /// Panics if a value that is formatted reports an error of its own.
@@ -67,10 +67,6 @@ impl LineWriter {
     }
 
     /// Writes what waits for the rest of its line.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first failure since the writer was made. Nothing is written after it.
     pub fn flush(&mut self) -> Result<(), Error> {
         if self.len > 0 && self.result.is_ok() {
             self.result = write_all(self.fd, &self.line[..self.len]);

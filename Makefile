@@ -1,21 +1,10 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by that configuration. Arguments of make override these lines, as CARGO_PROFILE_RELEASE_LTO=off does.
-export CARGO_PROFILE_DEV_DEBUG = true
-export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
-export CARGO_PROFILE_DEV_LTO = false
-export CARGO_PROFILE_DEV_OPT_LEVEL = 0
-export CARGO_PROFILE_DEV_PANIC = abort
-export CARGO_PROFILE_DEV_SPLIT_DEBUGINFO = off
-export CARGO_PROFILE_DEV_STRIP = none
-export CARGO_PROFILE_RELEASE_DEBUG = false
-export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS = false
-export CARGO_PROFILE_RELEASE_LTO = true
-export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
-export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS = false
-export CARGO_PROFILE_RELEASE_PANIC = abort
-export CARGO_PROFILE_RELEASE_STRIP = debuginfo
+# Plain cargo goes by that configuration. Arguments of make override these, as CARGO_PROFILE_RELEASE_LTO=off does.
+dev := DEBUG=true DEBUG_ASSERTIONS=true LTO=false OPT_LEVEL=0 PANIC=abort SPLIT_DEBUGINFO=off STRIP=none
+release := DEBUG=false DEBUG_ASSERTIONS=false LTO=true OPT_LEVEL=s OVERFLOW_CHECKS=false PANIC=abort STRIP=debuginfo
+$(foreach setting,$(dev:%=DEV_%) $(release:%=RELEASE_%),$(eval export CARGO_PROFILE_$(setting)))
 
 # Cargo would look for this make's job server, which is only for other makes.
 unexport MAKEFLAGS MFLAGS

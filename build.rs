@@ -5,9 +5,8 @@ use std::env::var;
 use std::fs::copy;
 
 fn main() {
-    let target = |key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    let is_known = ["aarch64", "riscv64", "x86_64"].contains(&target("ARCH").as_str());
-    if !is_known || [target("OS"), target("ENDIAN"), target("POINTER_WIDTH")] != ["linux", "little", "64"] {
+    let target = ["ARCH", "OS", "ENDIAN", "POINTER_WIDTH"].map(|key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap());
+    if !matches!(target.each_ref().map(String::as_str), ["aarch64" | "riscv64" | "x86_64", "linux", "little", "64"]) {
         println!(
             "cargo::error=this program makes Linux's system calls itself, for x86-64, aarch64 and riscv64, \
              and builds for no other target"

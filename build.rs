@@ -41,5 +41,4 @@ fn main() {
         copy(script, format!("{out}/{script}")).expect("a copy of the linker script");
         println!("cargo::rerun-if-changed={script}");
     }
-    println!("cargo::rerun-if-changed=build.rs");
 }

@@ -22,22 +22,22 @@ fn quiet(program: &str) -> Command {
     command
 }
 
-/// Runs a program to its end by this request of ptrace. Returns the number of page faults so far at each of its stops,
-/// the first of which is before its first instruction.
-fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> nix::Result<Vec<u64>> {
+/// Runs a program to its end by this request of ptrace. Returns how many page faults there have been at each stop,
+/// the first of which is before the first instruction.
+fn trace(program: &str, request: fn(Pid, Option<Signal>) -> nix::Result<()>) -> Vec<u64> {
     let mut command = quiet(program);
     // SAFETY: this runs between fork and exec, and makes only a system call.
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let process = Pid::from_raw(command.spawn().expect("it starts").id() as i32);
     let mut faults = vec![];
-    while let WaitStatus::Stopped(..) = waitpid(process, None)? {
+    while let WaitStatus::Stopped(..) = waitpid(process, None).expect("it is traced") {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("/proc");
         let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
         // `minflt` in man 5 proc_pid_stat: how often a page was put into place without reading it from a disk.
         faults.push(fields.split(' ').nth(7).and_then(|field| field.parse().ok()).expect("minflt"));
-        request(process, None)?;
+        request(process, None).expect("it goes on");
     }
-    Ok(faults)
+    faults
 }
 
 /// The number, with a comma between each three digits.
@@ -46,18 +46,16 @@ fn with_commas(number: u64) -> String {
     digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
-fn main() -> nix::Result<()> {
+fn main() {
     // `cargo bench` gives this argument, and `cargo test --bench startup` doesn't. The test leaves out the programs
     // with a C library, whose single steps can take minutes.
     let (runs, tested) = if std::env::args().any(|argument| argument == "--bench") { (2000, 4) } else { (1, 2) };
     assert_eq!(std::env::consts::ARCH, "x86_64", "the article's assembly is for x86-64, and this machine is not");
 
     let names = ["alloc", "assembly", "C", "Rust std"];
-    let directory = concat!(env!("CARGO_TARGET_TMPDIR"), "/startup");
-    let programs = names.map(|name| format!("{directory}/{name}"));
+    let programs = names.map(|name| format!("{}/{name}", env!("CARGO_TARGET_TMPDIR")));
     let [alloc, assembly, c, rust_std] = &programs;
     let object = &format!("{assembly}.o");
-    std::fs::create_dir_all(directory).expect("a directory");
     std::fs::copy(common::cargo::programs("release").join("alloc"), alloc).expect("a copy of alloc");
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/benches")).expect("benches");
     run(Command::new("as").args(["-o", object, "alloc.s"]));
@@ -85,13 +83,12 @@ fn main() -> nix::Result<()> {
     for ((name, program), own) in names.iter().zip(&programs).zip(&seconds) {
         let file = with_commas(std::fs::metadata(program).expect("it was built").len());
         // Here it stops where each system call starts, and where the call ends.
-        let faults = trace(program, ptrace::syscall)?;
+        let faults = trace(program, ptrace::syscall);
         let (calls, faults) = (faults.len() / 2, faults[faults.len() - 1] - faults[0]);
-        let instructions = with_commas(trace(program, ptrace::step)?.len() as u64);
+        let instructions = with_commas(trace(program, ptrace::step).len() as u64);
         let mut ratios: Vec<_> = own.iter().zip(&seconds[1]).map(|(own, assembly)| own / assembly).collect();
         ratios.sort_by(f64::total_cmp);
         let [low, median, high] = [1, 2, 3].map(|quarters| ratios[(ratios.len() - 1) * quarters / 4]);
         println!("{name:10}{file:>9}{faults:>8}{calls:>8}{instructions:>9}    {median:.2} ({low:.2} to {high:.2})");
     }
-    Ok(())
 }

@@ -46,15 +46,14 @@ unsafe extern "C" fn memcpy(dest: *mut c_void, src: *const c_void, n: usize) -> 
 }
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, n: usize) -> *mut c_void {
-    let mut left = n;
+unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, mut n: usize) -> *mut c_void {
     // SAFETY: the caller lets all `n` bytes be written.
     unsafe {
         #[cfg(all(target_arch = "x86_64", not(miri)))] // as above
-        core::arch::asm!("rep stosb", inout("rcx") left, inout("rdi") dest => _, in("al") byte as u8);
-        while left > 0 {
-            left = left.wrapping_sub(1);
-            *dest.cast::<u8>().wrapping_add(left) = byte as u8;
+        core::arch::asm!("rep stosb", inout("rcx") n, inout("rdi") dest => _, in("al") byte as u8);
+        while n > 0 {
+            n = n.wrapping_sub(1);
+            *dest.cast::<u8>().wrapping_add(n) = byte as u8;
         }
     }
     dest

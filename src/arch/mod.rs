@@ -1,6 +1,6 @@
 //! Level 1: all the assembly, in a file for each architecture, and the raw system calls, which check nothing.
 //!
-//! The file of an architecture defines:
+//! The file of an architecture, which has to be named here (CONTRIBUTING.md says where else), defines:
 //!
 //! - `syscall`, which makes a system call with up to three arguments: the registers of the convention (`man 2 syscall`),
 //!   and the one instruction that enters the kernel. The kernel doesn't touch the stack, and keeps all other registers,
@@ -8,8 +8,6 @@
 //!   the system call that it makes.
 //! - `_start!`, a macro that defines `_start`, where the kernel starts a program. It calls the function that `entry!`
 //!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there.
-//!
-//! A new file has to be named here. CONTRIBUTING.md says where else.
 
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64.rs")]

@@ -1,7 +1,7 @@
 //! `alloc` beside the same program in assembly, in C and in std Rust.
 //!
-//! All programs are built and measured in one run. benches/README.md says what is measured. The instructions are counted
-//! by single steps: without a C library, their number is the same on every machine.
+//! All programs are built and measured in one run. benches/README.md says what is measured. The instructions are
+//! counted by single steps: without a C library, their number is the same on every machine.
 
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;

@@ -2,10 +2,10 @@
 //!
 //! The file of an architecture, which has to be named here (CONTRIBUTING.md says where else), defines:
 //!
-//! - `syscall`, which makes a system call with up to three arguments: the registers of the convention (`man 2 syscall`),
-//!   and the one instruction that enters the kernel. The kernel doesn't touch the stack, and keeps all other registers,
-//!   except for those of SVE and of RISC-V's vectors, which this program isn't built for. The function is as safe as
-//!   the system call that it makes.
+//! - `syscall`, which makes a system call with up to three arguments: the registers of the convention
+//!   (`man 2 syscall`), and the one instruction that enters the kernel. The kernel doesn't touch the stack, and keeps
+//!   all other registers, except for those of SVE and of RISC-V's vectors, which this program isn't built for. The
+//!   function is as safe as the system call that it makes.
 //! - `_start!`, a macro that defines `_start`, where the kernel starts a program. It calls the function that `entry!`
 //!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there.
 

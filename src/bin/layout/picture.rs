@@ -4,7 +4,7 @@ use crate::maps::{self, Mapping};
 use program_break::Error;
 use program_break::stdio::{LineWriter, STDOUT};
 
-/// An address that divides what is mapped, its own name, which may be empty, and the name of the part that starts there.
+/// An address that divides what is mapped, its name, which may be empty, and the name of the part that starts there.
 type Landmark = (usize, &'static str, &'static str);
 
 /// Draws the memory of this process, whose heap starts at `heap_start` and isn't empty.

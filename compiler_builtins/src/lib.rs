@@ -49,7 +49,7 @@ unsafe extern "C" fn memcpy(dest: *mut c_void, src: *const c_void, n: usize) -> 
 unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, mut n: usize) -> *mut c_void {
     // SAFETY: the caller lets all `n` bytes be written.
     unsafe {
-        #[cfg(all(target_arch = "x86_64", not(miri)))] // as above
+        #[cfg(all(target_arch = "x86_64", not(miri)))] // as above, after which `n` is 0
         core::arch::asm!("rep stosb", inout("rcx") n, inout("rdi") dest => _, in("al") byte as u8);
         while n > 0 {
             n = n.wrapping_sub(1);

@@ -1,21 +1,10 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by that configuration. Arguments of make override these lines, as CARGO_PROFILE_RELEASE_LTO=off does.
-export CARGO_PROFILE_DEV_DEBUG = true
-export CARGO_PROFILE_DEV_DEBUG_ASSERTIONS = true
-export CARGO_PROFILE_DEV_LTO = false
-export CARGO_PROFILE_DEV_OPT_LEVEL = 0
-export CARGO_PROFILE_DEV_PANIC = abort
-export CARGO_PROFILE_DEV_SPLIT_DEBUGINFO = off
-export CARGO_PROFILE_DEV_STRIP = none
-export CARGO_PROFILE_RELEASE_DEBUG = false
-export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS = false
-export CARGO_PROFILE_RELEASE_LTO = true
-export CARGO_PROFILE_RELEASE_OPT_LEVEL = s
-export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS = false
-export CARGO_PROFILE_RELEASE_PANIC = abort
-export CARGO_PROFILE_RELEASE_STRIP = debuginfo
+# Plain cargo goes by that configuration. Arguments of make override these, as CARGO_PROFILE_RELEASE_LTO=off does.
+dev := DEBUG=true DEBUG_ASSERTIONS=true LTO=false OPT_LEVEL=0 PANIC=abort SPLIT_DEBUGINFO=off STRIP=none
+release := DEBUG=false DEBUG_ASSERTIONS=false LTO=true OPT_LEVEL=s OVERFLOW_CHECKS=false PANIC=abort STRIP=debuginfo
+$(foreach setting,$(dev:%=DEV_%) $(release:%=RELEASE_%),$(eval export CARGO_PROFILE_$(setting)))
 
 # Cargo would look for this make's job server, which is only for other makes.
 unexport MAKEFLAGS MFLAGS
@@ -64,13 +53,8 @@ alloc: tools ## build ./alloc, with debug information (as make alone)
 	@rm -f alloc
 	@cp $(built)/debug/alloc .
 
-ifdef cross
-run: tools
-	cargo run $(for-target) --bin alloc
-else
-run: alloc ## build it and run it (TARGET=... for another architecture)
-	./alloc
-endif
+run: $(if $(cross),tools,alloc) ## build it and run it (TARGET=... for another architecture)
+	$(if $(cross),cargo run $(for-target) --bin alloc,./alloc)
 
 # gdb starts programs by the reader's shell, which may be one that runs nothing.
 gdb := SHELL=/bin/sh gdb -q
@@ -80,9 +64,7 @@ gdb-with-python: tools
 	    { echo "make: this gdb has no Python, in which the tour is written: install another gdb" >&2; exit 1; }
 
 gdb: alloc gdb-with-python ## step through it in gdb, with a guided tour (or PROGRAM=...)
-ifdef program
-	cargo build $(for-target) --workspace --bin $(program)
-endif
+	$(if $(program),cargo build $(for-target) --workspace --bin $(program))
 	$(gdb) -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
 
 layout: tools ## let a process draw its own virtual memory (or TARGET=...)
@@ -95,18 +77,15 @@ malloc: tools ## see Box, Vec and BTreeMap move the program break (or TARGET=...
 	cargo run $(for-target) -p program-break-malloc --bin malloc
 
 bench: tools ## measure it beside assembly, C and std Rust
-	@sh tests/install-tools bench as:binutils strace:strace
+	@sh tests/install-tools bench as:binutils
 	cargo bench $(for-target) --profile release --bench startup
 
 asm: gdb-with-python ## show its machine code beside the article's
 	@[ "$$(uname -m)" = x86_64 ] || \
 	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
-	@echo "building alloc in release, with line numbers" >&2
-	@CARGO_PROFILE_RELEASE_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_STRIP=none \
-	    CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asm CARGO_BUILD_BUILD_DIR=$(CARGO_TARGET_DIR)/asm \
-	    cargo build $(for-target) --quiet --release --bin alloc
+	@cargo build $(for-target) --profile asm --bin alloc
 	@rustc --version
-	@$(gdb) -nx -batch-silent -x benches/asm.py $(CARGO_TARGET_DIR)/asm/$(target)/release/alloc
+	@$(gdb) -nx -batch-silent -x benches/asm.py $(built)/asm/alloc
 
 docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index.html
 	cargo build $(for-target) --workspace --bins
@@ -117,10 +96,8 @@ docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With
 # ALL_TARGETS=1, the programs are tested on the other architectures, too.
 test: tools ## test it (with ALL_TESTS=1, a test that is left out fails)
-	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git
-ifdef ALL_TARGETS
-	@sh tests/install-tools "test ALL_TARGETS=1" qemu-aarch64:qemu-user clang:clang ld.lld:lld
-endif
+	@sh tests/install-tools test gdb:gdb strace:strace as:binutils script:bsdutils git:git \
+	    $(if $(ALL_TARGETS),qemu-aarch64:qemu-user clang:clang ld.lld:lld)
 	cargo test $(for-target) --workspace
 	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml
 	cargo test $(for-target) --manifest-path malloc/under-std/Cargo.toml --release

@@ -5,9 +5,8 @@ use std::env::var;
 use std::fs::copy;
 
 fn main() {
-    let target = |key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap_or_default();
-    let is_known = ["aarch64", "riscv64", "x86_64"].contains(&target("ARCH").as_str());
-    if !is_known || [target("OS"), target("ENDIAN"), target("POINTER_WIDTH")] != ["linux", "little", "64"] {
+    let target = ["ARCH", "OS", "ENDIAN", "POINTER_WIDTH"].map(|key| var(format!("CARGO_CFG_TARGET_{key}")).unwrap());
+    if !matches!(target.each_ref().map(String::as_str), ["aarch64" | "riscv64" | "x86_64", "linux", "little", "64"]) {
         println!(
             "cargo::error=this program makes Linux's system calls itself, for x86-64, aarch64 and riscv64, \
              and builds for no other target"
@@ -15,8 +14,7 @@ fn main() {
         return;
     }
 
-    let debug = var("DEBUG").expect("cargo sets it") != "false";
-    let mut args = vec![
+    let args = [
         // These leave out the C library, and its files that define another `_start`.
         "-nostartfiles",
         "-nostdlib",
@@ -25,14 +23,11 @@ fn main() {
         "-no-pie",
         // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none",
-        // The linker script, which the linker looks for where it looks for libraries.
-        if debug { "-Tdebug.ld" } else { "-Tlinker.ld" },
+        // The linker script, which the linker looks for where it looks for libraries. Without debug information, local
+        // symbols, such as the names of source files, are dropped, too. The global ones stay.
+        if var("DEBUG").expect("cargo sets it") == "false" { "-Wl,-Tlinker.ld,--discard-all" } else { "-Tdebug.ld" },
     ];
-    if !debug {
-        // This drops local symbols, such as the names of source files. The global ones stay.
-        args.push("-Wl,--discard-all");
-    }
-    for arg in &args {
+    for arg in args {
         println!("cargo::rustc-link-arg-bins={arg}");
     }
     // Cargo gives this to the build scripts of packages that depend on this one, as DEP_PROGRAM_BREAK_LINK_ARGS.
@@ -46,5 +41,4 @@ fn main() {
         copy(script, format!("{out}/{script}")).expect("a copy of the linker script");
         println!("cargo::rerun-if-changed={script}");
     }
-    println!("cargo::rerun-if-changed=build.rs");
 }

@@ -19,9 +19,8 @@ pub fn fail(name: &str, error: Error) -> ! {
         write_number(errno.get());
     }
     write_error(b"\n");
-    // These have names in `sysexits.h`.
     exit(match error {
-        Error::Brk => 71,      // EX_OSERR: the system refused a resource
+        Error::Brk => 71,      // EX_OSERR in `sysexits.h`: the system refused a resource
         Error::Write(_) => 74, // EX_IOERR: input or output failed
     })
 }

@@ -10,16 +10,9 @@
 //! # A program of your own
 //!
 //! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
-//! `cp -r own-program hello` copies it. In `hello`, `cargo run` builds the copy and runs it. Anywhere else, the
-//! `Cargo.toml` of the copy has to say where this package and its `malloc/` are. These are its files:
-//!
-//! - `Cargo.toml` names this library, and for the heap the package `program-break-malloc`.
-//! - `build.rs` passes on this library's arguments for the linker.
-//! - `src/main.rs` has a `main` that returns a [`Result`], and `entry!(main)`, which starts the program there.
-//!
-//! A debug build can be stepped through in gdb. For a musl target, such as Alpine's, a program also needs this
-//! package's `.cargo/config.toml` in its own directory, or in one above. Without that file, there is a
-//! `multiple definition of _start`.
+//! `cp -r own-program hello` copies it. In `hello`, `cargo run` builds the copy and runs it. The comments in its files
+//! say what each is for. For a musl target, such as Alpine's, a program also needs this package's `.cargo/config.toml`
+//! in its own directory, or in one above. Without that file, there is a `multiple definition of _start`.
 //!
 //! The compiler may call `memcpy`, `memset` or `memcmp` in any program, and a [`stdio::LineWriter`] needs them. They
 //! are in the package `compiler_builtins`, and belong to the feature `mem`. A program that has its own leaves that
@@ -28,17 +21,8 @@
 //! # What isn't here
 //!
 //! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc`
-//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others. For
-//! example, after `cargo add syscalls --no-default-features`, this reads from standard input:
-//!
-//! ```ignore
-//! use program_break::exit;
-//! use syscalls::{Sysno, syscall};
-//!
-//! let mut bytes = [0_u8; 100];
-//! // SAFETY: the kernel writes into the array, and no further than its length.
-//! let Ok(length) = (unsafe { syscall!(Sysno::read, 0, bytes.as_mut_ptr(), bytes.len()) }) else { exit(74) };
-//! ```
+//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others, after
+//! `cargo add syscalls --no-default-features`. For example, `src/bin/layout/maps.rs` reads a file with its `syscall!`.
 #![no_std]
 
 // This names the package so that it is linked.

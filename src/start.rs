@@ -35,8 +35,8 @@ macro_rules! entry {
             }
         };
 
-        // gdb looks for this symbol. It can only be another name for what is in the same codegen unit, and is left out
-        // otherwise. It takes bytes, so release builds are without it.
+        // gdb looks for this symbol, which is left out if `$main` is in another codegen unit. It takes bytes, so
+        // release builds are without it.
         #[cfg(debug_assertions)]
         ::core::arch::global_asm!(".set main, {}", sym $main);
     };

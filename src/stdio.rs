@@ -11,9 +11,6 @@ pub const STDOUT: i32 = 1;
 /// The descriptor of standard error.
 pub const STDERR: i32 = 2;
 
-/// The number of `ENOSPC` in `errno.h`. The package `syscalls` has it too, but its `Errno::into_raw` is no `const fn`.
-const ENOSPC: NonZeroU16 = NonZeroU16::new(28).unwrap();
-
 /// Writes all of `bytes` to the descriptor `fd`. If the kernel writes only a part of them, this function writes the
 /// rest too. If a signal interrupts the call, the function makes the call again.
 ///
@@ -33,14 +30,19 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
             bytes = unsafe { bytes.get_unchecked(written as usize..) };
         } else if written != -(Errno::EINTR.into_raw() as isize) {
             // A result of 0 is no error number. But if the loop went on then, it might never end.
-            return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(ENOSPC)));
+            let enospc = const { NonZeroU16::new(28).unwrap() };
+            return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(enospc)));
         }
     }
 }
 
 /// Formatted text for a descriptor. Each line is written at once, unless it is longer than 512 bytes. Text after the
-/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped. An error
-/// while it is dropped is lost, so call `flush` at the end.
+/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped.
+///
+/// # Errors
+///
+/// Its functions return the first failure since the writer was made. Nothing is written after it. An error while the
+/// writer is dropped is lost, so call `flush` at the end.
 pub struct LineWriter {
     fd: i32,
     line: [u8; 512],
@@ -56,25 +58,15 @@ impl LineWriter {
 
     /// Does what `write!` and `writeln!` ask for.
     ///
-    /// # Errors
-    ///
-    /// Returns the first failure since the writer was made. Nothing is written after it.
-    ///
     /// # Panics
     ///
     /// Panics if a value that is formatted reports an error of its own.
     pub fn write_fmt(&mut self, text: fmt::Arguments) -> Result<(), Error> {
         let formatted = fmt::Write::write_fmt(self, text);
-        self.result?;
-        formatted.expect("a value can be formatted");
-        Ok(())
+        self.result.map(|()| formatted.expect("a value can be formatted"))
     }
 
     /// Writes what waits for the rest of its line.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first failure since the writer was made. Nothing is written after it.
     pub fn flush(&mut self) -> Result<(), Error> {
         if self.len > 0 && self.result.is_ok() {
             self.result = write_all(self.fd, &self.line[..self.len]);

@@ -10,21 +10,9 @@ use core::ffi::{c_char, c_int, c_void};
 #[cfg(test)]
 mod tests;
 
-/// A number that needn't be aligned. It is copied in registers, without a call of `memcpy`.
+/// A word that needn't be aligned. It is copied in registers, without a call of `memcpy`.
 #[repr(C, packed)]
-struct Unaligned<T>(T);
-
-/// Copies, in whole `T`s, the last `left` of `n` bytes upwards, or the first `left` downwards. Returns how many remain.
-unsafe fn copy<T: Copy>(dest: *mut c_void, src: *const c_void, n: usize, mut left: usize, is_upwards: bool) -> usize {
-    while left >= size_of::<T>() {
-        let at = if is_upwards { n.wrapping_sub(left) } else { left.wrapping_sub(size_of::<T>()) };
-        let (to, from) = (dest.wrapping_byte_add(at).cast::<Unaligned<T>>(), src.wrapping_byte_add(at));
-        // SAFETY: the caller lets all `n` bytes be read and written.
-        unsafe { (*to).0 = (*from.cast::<Unaligned<T>>()).0 };
-        left = left.wrapping_sub(size_of::<T>());
-    }
-    left
-}
+struct Word(u128);
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) -> *mut c_void {
@@ -36,8 +24,17 @@ unsafe extern "C" fn memmove(dest: *mut c_void, src: *const c_void, n: usize) ->
         if is_upwards {
             core::arch::asm!("rep movsb", inout("rcx") left, inout("rdi") dest => _, inout("rsi") src => _);
         }
-        left = copy::<u128>(dest, src, n, left, is_upwards);
-        copy::<u8>(dest, src, n, left, is_upwards);
+        let at = |left: usize, size| if is_upwards { n.wrapping_sub(left) } else { left.wrapping_sub(size) };
+        while left >= size_of::<Word>() {
+            let at = at(left, size_of::<Word>());
+            (*dest.wrapping_byte_add(at).cast::<Word>()).0 = (*src.wrapping_byte_add(at).cast::<Word>()).0;
+            left = left.wrapping_sub(size_of::<Word>());
+        }
+        while left > 0 {
+            let at = at(left, 1);
+            *dest.cast::<u8>().wrapping_add(at) = *src.cast::<u8>().wrapping_add(at);
+            left = left.wrapping_sub(1);
+        }
     }
     dest
 }
@@ -49,15 +46,14 @@ unsafe extern "C" fn memcpy(dest: *mut c_void, src: *const c_void, n: usize) -> 
 }
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, n: usize) -> *mut c_void {
-    let mut left = n;
+unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, mut n: usize) -> *mut c_void {
     // SAFETY: the caller lets all `n` bytes be written.
     unsafe {
-        #[cfg(all(target_arch = "x86_64", not(miri)))] // as above
-        core::arch::asm!("rep stosb", inout("rcx") left, inout("rdi") dest => _, in("al") byte as u8);
-        while left > 0 {
-            left = left.wrapping_sub(1);
-            *dest.cast::<u8>().wrapping_add(left) = byte as u8;
+        #[cfg(all(target_arch = "x86_64", not(miri)))] // as above, after which `n` is 0
+        core::arch::asm!("rep stosb", inout("rcx") n, inout("rdi") dest => _, in("al") byte as u8);
+        while n > 0 {
+            n = n.wrapping_sub(1);
+            *dest.cast::<u8>().wrapping_add(n) = byte as u8;
         }
     }
     dest
@@ -65,17 +61,18 @@ unsafe extern "C" fn memset(dest: *mut c_void, byte: c_int, n: usize) -> *mut c_
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 unsafe extern "C" fn memcmp(left: *const c_void, right: *const c_void, n: usize) -> c_int {
-    let (left, right, mut at) = (left.cast::<u8>(), right.cast::<u8>(), 0);
+    let mut at = 0;
     // SAFETY: the caller lets all `n` bytes be read.
     unsafe {
-        let word = |bytes: *const u8, at| (*bytes.wrapping_add(at).cast::<Unaligned<u128>>()).0;
-        while n.wrapping_sub(at) >= size_of::<u128>() && word(left, at) == word(right, at) {
-            at = at.wrapping_add(size_of::<u128>());
+        let byte = |bytes: *const c_void, at| *bytes.cast::<u8>().wrapping_add(at) as c_int;
+        let word = |bytes: *const c_void, at| (*bytes.wrapping_byte_add(at).cast::<Word>()).0;
+        while n.wrapping_sub(at) >= size_of::<Word>() && word(left, at) == word(right, at) {
+            at = at.wrapping_add(size_of::<Word>());
         }
-        while at < n && *left.wrapping_add(at) == *right.wrapping_add(at) {
+        while at < n && byte(left, at) == byte(right, at) {
             at = at.wrapping_add(1);
         }
-        if at == n { 0 } else { (*left.wrapping_add(at) as c_int).wrapping_sub(*right.wrapping_add(at) as c_int) }
+        if at == n { 0 } else { byte(left, at).wrapping_sub(byte(right, at)) }
     }
 }
 
@@ -87,10 +84,10 @@ unsafe extern "C" fn bcmp(left: *const c_void, right: *const c_void, n: usize) -
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 unsafe extern "C" fn strlen(text: *const c_char) -> usize {
-    let mut end = text;
+    let mut length = 0;
     // SAFETY: the caller lets all bytes up to the zero be read.
-    while unsafe { *end } != 0 {
-        end = end.wrapping_add(1);
+    while unsafe { *text.wrapping_add(length) } != 0 {
+        length = length.wrapping_add(1);
     }
-    end.addr().wrapping_sub(text.addr())
+    length
 }

@@ -1,11 +1,7 @@
 //! AArch64, which is also called ARM64.
-//!
-//! This is the system call convention (`man 2 syscall`): the number of the call is in x8, the arguments are in x0, x1
-//! and x2, and the result returns in x0. The instruction `svc 0` enters the kernel, which keeps all other general
-//! registers and doesn't touch the stack. It keeps the low 128 bits of the vector registers. Only SVE, which this
-//! program isn't built for, has more.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
@@ -33,15 +29,7 @@ macro_rules! _start {
 }
 
 #[inline]
-pub unsafe fn syscall1(number: Sysno, first: usize) -> usize {
-    let result;
-    // SAFETY: the registers are those of the convention, and the caller knows what the call does.
-    unsafe { asm!("svc 0", in("x8") number as usize, inlateout("x0") first => result, options(nostack)) };
-    result
-}
-
-#[inline]
-pub unsafe fn syscall3(number: Sysno, first: usize, second: usize, third: usize) -> usize {
+pub unsafe fn syscall(number: Sysno, first: usize, second: MaybeUninit<usize>, third: MaybeUninit<usize>) -> usize {
     let result;
     // SAFETY: the registers are those of the convention, and the caller knows what the call does.
     unsafe {

@@ -1,13 +1,10 @@
 //! A machine for Miri, which finds undefined behaviour, but knows no assembly. This takes the place of `mod.rs`, which
-//! says what the functions do. The program break moves in an array.
+//! says what the functions do. Miri itself has two of them, from C. The program break moves in an array.
 
-use core::ptr::slice_from_raw_parts;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-unsafe extern "Rust" {
-    safe fn miri_write_to_stdout(bytes: &[u8]);
-}
 unsafe extern "C" {
+    pub fn write(fd: i32, bytes: *const u8, length: usize) -> isize;
     /// Ends the program with this status.
     pub safe fn exit(status: i32) -> !;
 }
@@ -23,12 +20,6 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
         BREAK.store(start.with_addr(address.addr()), Relaxed);
     }
     BREAK.load(Relaxed)
-}
-
-pub unsafe fn write(_fd: i32, bytes: *const u8, length: usize) -> isize {
-    // SAFETY: the caller lets the bytes be read.
-    miri_write_to_stdout(unsafe { &*slice_from_raw_parts(bytes, length) });
-    length as isize
 }
 
 #[doc(hidden)]

@@ -1,11 +1,7 @@
 //! RISC-V with 64 bits.
-//!
-//! This is the system call convention (`man 2 syscall`): the number of the call is in a7, the arguments are in a0, a1
-//! and a2, and the result returns in a0. The instruction `ecall` enters the kernel, which keeps all other general and
-//! floating-point registers and doesn't touch the stack. It doesn't keep the vector registers, which this program isn't
-//! built for.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
@@ -36,15 +32,7 @@ macro_rules! _start {
 }
 
 #[inline]
-pub unsafe fn syscall1(number: Sysno, first: usize) -> usize {
-    let result;
-    // SAFETY: the registers are those of the convention, and the caller knows what the call does.
-    unsafe { asm!("ecall", in("a7") number as usize, inlateout("a0") first => result, options(nostack)) };
-    result
-}
-
-#[inline]
-pub unsafe fn syscall3(number: Sysno, first: usize, second: usize, third: usize) -> usize {
+pub unsafe fn syscall(number: Sysno, first: usize, second: MaybeUninit<usize>, third: MaybeUninit<usize>) -> usize {
     let result;
     // SAFETY: the registers are those of the convention, and the caller knows what the call does.
     unsafe {

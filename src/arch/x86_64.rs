@@ -1,12 +1,9 @@
-//! x86-64, which the System V ABI calls AMD64.
-//!
-//! This is the system call convention (`man 2 syscall`; [ABI], A.2.1): the number of the call is in rax, the arguments
-//! are in rdi, rsi and rdx, and the result returns in rax. The instruction `syscall` enters the kernel, and overwrites
-//! rcx and r11. The kernel keeps all other registers and doesn't touch the stack.
+//! x86-64, which the System V [ABI] calls AMD64. The instruction `syscall` itself overwrites rcx and r11 (ABI, A.2.1).
 //!
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), and
@@ -31,18 +28,7 @@ macro_rules! _start {
 }
 
 #[inline]
-pub unsafe fn syscall1(number: Sysno, first: usize) -> usize {
-    let result;
-    // SAFETY: the registers are those of the convention, and the caller knows what the call does.
-    unsafe {
-        asm!("syscall", inlateout("rax") number as usize => result, in("rdi") first,
-            lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    result
-}
-
-#[inline]
-pub unsafe fn syscall3(number: Sysno, first: usize, second: usize, third: usize) -> usize {
+pub unsafe fn syscall(number: Sysno, first: usize, second: MaybeUninit<usize>, third: MaybeUninit<usize>) -> usize {
     let result;
     // SAFETY: the registers are those of the convention, and the caller knows what the call does.
     unsafe {

@@ -1,16 +1,10 @@
-//! The mappings of this process, as the kernel reports them in `/proc/self/maps` ([`proc_pid_maps(5)`]).
-//!
-//! [`proc_pid_maps(5)`]: https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
+//! The mappings of this process, as the kernel reports them in `/proc/self/maps` (`man 5 proc_pid_maps`).
 
 use program_break::exit;
 use program_break::stdio::{LineWriter, STDERR};
 use syscalls::{Errno, Sysno, syscall};
 
-/// The exit status if a file of the system's can't be read (`sysexits.h`).
-const EX_OSFILE: i32 = 72;
-
 /// A part of the address space that has the same permissions and the same origin throughout.
-#[derive(Clone, Copy)]
 pub struct Mapping<'a> {
     pub start: usize,
     /// The first address past it.
@@ -27,7 +21,7 @@ pub fn read(buffer: &mut [u8]) -> impl Iterator<Item = Mapping<'_>> + Clone {
     let length = read_file(buffer).unwrap_or_else(|errno| {
         // If this can't be written either, the exit status reports the failure.
         let _ = writeln!(LineWriter::new(STDERR), "layout: /proc/self/maps: errno {}", errno.into_raw());
-        exit(EX_OSFILE)
+        exit(72) // EX_OSFILE in `sysexits.h`: a file of the system's can't be read
     });
     let lines = buffer[..length].trim_ascii_end().rsplit(|&byte| byte == b'\n');
     lines.map(|line| parse(line).expect("a line of /proc/self/maps"))

@@ -4,36 +4,18 @@ use crate::maps::{self, Mapping};
 use program_break::Error;
 use program_break::stdio::{LineWriter, STDOUT};
 
-/// Initialised data, since the number of the descriptor is in it, which isn't zero.
-static mut OUT: LineWriter = LineWriter::new(STDOUT);
-
-/// Zeroed data, which takes no memory before it is used. `/proc/self/maps` is read into it.
-static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
-
-/// An address that divides what is mapped.
-struct Landmark {
-    address: usize,
-    /// Its own name, which may be empty.
-    name: &'static str,
-    /// The name of the part that starts at this address.
-    part: &'static str,
-}
+/// An address that divides what is mapped, its name, which may be empty, and the name of the part that starts there.
+type Landmark = (usize, &'static str, &'static str);
 
 /// Draws the memory of this process, whose heap starts at `heap_start` and isn't empty.
 pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
+    // Initialised data, since the number of the descriptor is in it, which isn't zero.
+    static mut OUT: LineWriter = LineWriter::new(STDOUT);
+    // Zeroed data, which takes no memory before it is used. `/proc/self/maps` is read into it.
+    static mut BUFFER: [u8; 1 << 16] = [0; 1 << 16];
     let (out, buffer) = (&raw mut OUT, &raw mut BUFFER);
     // SAFETY: the program has one thread and calls this function once, so there are no other references to them.
-    let (out, buffer) = unsafe { (&mut *out, &mut *buffer) };
-    let mappings = maps::read(buffer);
-    draw_regions(out, mappings, heap_start, program_break)
-}
-
-fn draw_regions<'a>(
-    out: &mut LineWriter,
-    mappings: impl Iterator<Item = Mapping<'a>> + Clone,
-    heap_start: usize,
-    program_break: usize,
-) -> Result<(), Error> {
+    let (out, mappings) = unsafe { (&mut *out, maps::read(&mut *buffer)) };
     let heap_end = mappings.clone().find(|mapping| mapping.start <= heap_start).expect("the heap is mapped").end;
     let landmarks = landmarks(heap_start, program_break, heap_end);
     let mut lowest = 0;
@@ -43,19 +25,19 @@ fn draw_regions<'a>(
         lowest = mapping.start;
         for Mapping { start, mut end, permissions, name } in [hole, mapping] {
             // Each is divided at the landmarks in it.
-            for start in landmarks.iter().map(|mark| mark.address).filter(|address| start < *address).chain([start]) {
+            let inside = landmarks.iter().map(|&(address, ..)| address).filter(|&address| start < address);
+            for start in inside.chain([start]) {
                 if end <= start {
                     continue;
                 }
-                let landmark = landmarks.iter().find(|mark| mark.address <= start);
                 let name = match permissions {
                     "" if start == heap_end => "the gap",
                     "" if end > isize::MAX as usize => "no user memory",
                     "" => "nothing",
                     _ if name == "[stack]" => "stack; grows down",
                     // The kernel calls the program by its path.
-                    _ if start < heap_end => landmark.map_or(name, |mark| mark.part),
-                    _ => name,
+                    _ if start >= heap_end => name,
+                    _ => landmarks.iter().find(|&&(address, ..)| address <= start).map_or(name, |&(.., part)| part),
                 };
                 draw_line(out, &landmarks, end)?;
                 let side = if permissions.is_empty() { '┆' } else { '│' };
@@ -91,14 +73,13 @@ fn landmarks(heap_start: usize, program_break: usize, heap_end: usize) -> [Landm
         ((&raw const rodata).addr(), "", "read-only data"),
         ((&raw const __ehdr_start).addr(), "start of the program", "code"),
     ]
-    .map(|(address, name, part)| Landmark { address, name, part })
 }
 
 /// Draws the line between two regions: its address and the names of the landmarks there.
 fn draw_line(out: &mut LineWriter, landmarks: &[Landmark], address: usize) -> Result<(), Error> {
     write!(out, "{address:>#18x} ")?;
     let mut width = 45;
-    for Landmark { name, .. } in landmarks.iter().filter(|mark| mark.address == address && !mark.name.is_empty()) {
+    for (_, name, _) in landmarks.iter().filter(|(at, name, _)| *at == address && !name.is_empty()) {
         write!(out, "── {name} ")?;
         width -= name.len() + 4;
     }

@@ -41,7 +41,7 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// Its functions return the first failure since the writer was made. Nothing is written after it. An error while the
+/// Its functions return the first failure since the writer was made. Nothing is written after that. An error while the
 /// writer is dropped is lost, so call `flush` at the end.
 pub struct LineWriter {
     fd: i32,
@@ -56,7 +56,7 @@ impl LineWriter {
         LineWriter { fd, line: [0; 512], len: 0, result: Ok(()) }
     }
 
-    /// Does what `write!` and `writeln!` ask for.
+    /// Does what `write!` and `writeln!` ask for. Returns the first failure since the writer was made.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl LineWriter {
         self.result.map(|()| formatted.expect("a value can be formatted"))
     }
 
-    /// Writes what waits for the rest of its line.
+    /// Writes what waits for the rest of its line. Returns the first failure since the writer was made.
     pub fn flush(&mut self) -> Result<(), Error> {
         if self.len > 0 && self.result.is_ok() {
             self.result = write_all(self.fd, &self.line[..self.len]);

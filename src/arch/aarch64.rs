@@ -1,7 +1,6 @@
 //! AArch64, which is also called ARM64.
 
 use core::arch::asm;
-use core::mem::MaybeUninit;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with sp at a multiple of 16, and that is what a
@@ -29,7 +28,15 @@ macro_rules! _start {
 }
 
 #[inline]
-pub unsafe fn syscall(number: Sysno, first: usize, second: MaybeUninit<usize>, third: MaybeUninit<usize>) -> usize {
+pub unsafe fn syscall1(number: Sysno, first: usize) -> usize {
+    let result;
+    // SAFETY: the registers are those of the convention, and the caller knows what the call does.
+    unsafe { asm!("svc 0", in("x8") number as usize, inlateout("x0") first => result, options(nostack)) };
+    result
+}
+
+#[inline]
+pub unsafe fn syscall3(number: Sysno, first: usize, second: usize, third: usize) -> usize {
     let result;
     // SAFETY: the registers are those of the convention, and the caller knows what the call does.
     unsafe {

@@ -2,10 +2,10 @@
 //!
 //! The file of an architecture, which has to be named here (CONTRIBUTING.md says where else), defines:
 //!
-//! - `syscall`, which makes a system call with up to three arguments: the registers of the convention
-//!   (`man 2 syscall`), and the one instruction that enters the kernel. The kernel doesn't touch the stack, and keeps
-//!   all other registers, except for those of SVE and of RISC-V's vectors, which this program isn't built for. The
-//!   function is as safe as the system call that it makes.
+//! - `syscall1` and `syscall3`, which make a system call with one argument and with three: the registers of the
+//!   convention (`man 2 syscall`), and the one instruction that enters the kernel. The kernel doesn't touch the stack,
+//!   and keeps all other registers, except for those of SVE and of RISC-V's vectors, which this program isn't built
+//!   for. The functions are as safe as the system call that they make.
 //! - `_start!`, a macro that defines `_start`, where the kernel starts a program. It calls the function that `entry!`
 //!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there.
 
@@ -14,12 +14,8 @@
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod machine;
 
-use core::mem::MaybeUninit;
-use machine::syscall;
+use machine::{syscall1, syscall3};
 use syscalls::Sysno;
-
-/// An argument that a system call doesn't have. Its register may have any value, so no instruction sets it.
-const NONE: MaybeUninit<usize> = MaybeUninit::uninit();
 
 /// Moves the program break to `address` and returns it. If the kernel refuses, returns where the break still is.
 ///
@@ -31,7 +27,7 @@ const NONE: MaybeUninit<usize> = MaybeUninit::uninit();
 #[inline]
 pub unsafe fn brk(address: *mut u8) -> *mut u8 {
     // SAFETY: the caller doesn't use memory that this takes away.
-    unsafe { syscall(Sysno::brk, address as usize, NONE, NONE) as *mut u8 }
+    unsafe { syscall1(Sysno::brk, address as usize) as *mut u8 }
 }
 
 /// Writes up to `length` bytes to the descriptor `fd`. Returns how many were written, or minus an error number.
@@ -42,7 +38,7 @@ pub unsafe fn brk(address: *mut u8) -> *mut u8 {
 #[inline]
 pub unsafe fn write(fd: i32, bytes: *const u8, length: usize) -> isize {
     // SAFETY: the kernel only reads the bytes, and the caller allows that.
-    unsafe { syscall(Sysno::write, fd as usize, MaybeUninit::new(bytes as usize), MaybeUninit::new(length)) as isize }
+    unsafe { syscall3(Sysno::write, fd as usize, bytes as usize, length) as isize }
 }
 
 /// Ends the program, with all of its threads. The parent process sees the low 8 bits of `status`. Nothing is dropped,
@@ -52,6 +48,6 @@ pub fn exit(status: i32) -> ! {
     // The call returns only if a filter of system calls (seccomp) refuses it.
     loop {
         // SAFETY: the call only ends the program.
-        unsafe { syscall(Sysno::exit_group, status as usize, NONE, NONE) };
+        unsafe { syscall1(Sysno::exit_group, status as usize) };
     }
 }

@@ -3,7 +3,6 @@
 //! [ABI]: https://gitlab.com/x86-psABIs/x86-64-ABI
 
 use core::arch::asm;
-use core::mem::MaybeUninit;
 use syscalls::Sysno;
 
 /// Defines `_start`, which calls `$start`. The kernel starts a program with rsp at a multiple of 16 (ABI, 3.4.1), and
@@ -28,7 +27,18 @@ macro_rules! _start {
 }
 
 #[inline]
-pub unsafe fn syscall(number: Sysno, first: usize, second: MaybeUninit<usize>, third: MaybeUninit<usize>) -> usize {
+pub unsafe fn syscall1(number: Sysno, first: usize) -> usize {
+    let result;
+    // SAFETY: the registers are those of the convention, and the caller knows what the call does.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as usize => result, in("rdi") first,
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+#[inline]
+pub unsafe fn syscall3(number: Sysno, first: usize, second: usize, third: usize) -> usize {
     let result;
     // SAFETY: the registers are those of the convention, and the caller knows what the call does.
     unsafe {

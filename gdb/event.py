@@ -126,7 +126,6 @@ class Event:
     before: Memory
     after: Memory
     lines: list  # of main that were run since the last event, each as its number and text
-    is_loop: bool  # whether these lines were run again
     again: Counter  # how often each call has come again in a loop, with whether it has failed
     calls: list  # of the allocator since the last event, where these are recorded
     output: bytes  # what has been printed since the last event
@@ -228,8 +227,6 @@ class Event:
             remark += f"{size(faulted_in) if faulted_in > 0 else 'Nothing more'} came into memory. "
         if self.changed and self.changed[-1] >= self.after.program_break:
             remark += "The last changed byte is not below the break, but on a mapped page, so nothing stops the store. "
-        if self.is_loop:
-            remark += "These lines were run in a loop, whose stores are one step. "
         return "something is stored on the heap", remark.rstrip()
 
     def words_of_loop(self):

@@ -175,9 +175,8 @@ class Process:
         before, self.now = self.now, now or self.memory_now()
         numbers = self.trail[self.begin :] or self.trail[-1:]
         lines = [(number, self.source[number]) for number in (sorted(numbers) if self.again else numbers)]
-        is_loop = not all(breakpoint.enabled for breakpoint in self.line_breakpoints)
         what = next(self.numbers), name, arguments, result
-        self.events.append(Event(*what, before, self.now, lines, is_loop, self.again, self.calls, self.output))
+        self.events.append(Event(*what, before, self.now, lines, self.again, self.calls, self.output))
         self.calls, self.output = [], b""
         self.enable()
 

@@ -1,7 +1,7 @@
 //! What this machine, or a container on it, may not be able to do.
 
 use crate::limited;
-use std::io::Write;
+use std::io::{Write, stderr};
 use std::panic::Location;
 
 /// Returns from a test if this machine [`lacks`] one of these things.
@@ -39,7 +39,9 @@ pub fn fails(variable: &str, command: &str) -> bool {
     let fails = !limited("sh").args(["-c", command]).output().unwrap().status.success();
     if fails {
         assert!(std::env::var_os(variable).is_none(), "this fails here: {command}");
-        say(&format!("{}: something is left out, since this fails here: {command}", Location::caller()));
+        // What a test that passes writes with eprintln! is never seen.
+        #[expect(clippy::explicit_write)]
+        writeln!(stderr(), "{}: something is left out, since this fails here: {command}", Location::caller()).unwrap();
     }
     fails
 }
@@ -48,10 +50,4 @@ pub fn fails(variable: &str, command: &str) -> bool {
 #[track_caller]
 pub fn is_the_pages_compiler() -> bool {
     !fails("", "grep -F \"$(rustc --version)\" benches/README.md")
-}
-
-/// Says something on standard error, whether or not the test passes.
-pub fn say(message: &str) {
-    #[expect(clippy::explicit_write, reason = "what a test that passes writes with eprintln! is never seen")]
-    writeln!(std::io::stderr(), "{message}").unwrap();
 }

@@ -103,9 +103,7 @@ unsafe impl Send for Blocks {}
 
 impl Blocks {
     /// A heap without memory.
-    pub const fn new() -> Self {
-        Blocks { large: Large::new(), runs: [null_mut(); CLASSES], kept: null_mut() }
-    }
+    pub const EMPTY: Self = Blocks { large: Large::EMPTY, runs: [null_mut(); CLASSES], kept: null_mut() };
 
     /// Returns a block, and how many bytes at its start may have been written to.
     pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {

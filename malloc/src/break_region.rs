@@ -1,8 +1,6 @@
-//! Getting the memory: moves the program break up when there is no room left, and down when the top of the heap is
-//! free.
+//! Getting the memory: moves the program break up when there is no room left, and down when the top is free.
 
 use crate::lock::Lock;
-use core::ops::Range;
 use core::ptr::with_exposed_provenance_mut;
 use program_break::{current_break, move_break};
 use syscalls::{Sysno, syscall};
@@ -33,9 +31,6 @@ const MADV_HUGEPAGE: usize = 14;
 static BREAK: Lock<()> = Lock::new(());
 
 /// The memory that the heap has got by moving the break.
-///
-/// Somebody else may move the break too. So it is looked up each time, and memory that isn't right above this region is
-/// left alone.
 pub(crate) struct BreakRegion {
     /// Where this region left the break; 0 before the first time.
     pub end: usize,
@@ -51,14 +46,12 @@ pub(crate) struct BreakRegion {
 
 impl BreakRegion {
     /// A region that has no memory yet.
-    pub const fn new() -> Self {
-        BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_MIN, trimmed: 0, waited: 0 }
-    }
+    pub const EMPTY: Self =
+        BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_MIN, trimmed: 0, waited: 0 };
 
-    /// Moves the break up to `end` at least, or, where others have moved it, by `anew` bytes. Returns the new memory.
-    ///
-    /// `None` if the kernel refuses. Then nothing has changed.
-    pub fn grow(&mut self, end: usize, anew: usize) -> Option<Range<usize>> {
+    /// Moves the break up to `end` at least, or, where others have moved it, by `anew` bytes. Returns where the new
+    /// memory starts, or `None` if the kernel refuses. Then nothing has changed.
+    pub fn grow(&mut self, end: usize, anew: usize) -> Option<usize> {
         BREAK.locked(|()| {
             self.brk_calls += 1;
             let start = current_break().ok()?.expose_provenance();
@@ -74,7 +67,7 @@ impl BreakRegion {
                     (self.trimmed, self.waited) = (0, 0);
                     self.size += end - start;
                     self.end = end;
-                    return Some(start..end);
+                    return Some(start);
                 }
             }
             None

@@ -37,9 +37,8 @@ const TRIES: usize = 8;
 /// The heap for large blocks.
 pub(crate) struct Large {
     pub region: BreakRegion,
-    /// Where the top starts, and where it ends, a word below the end of the region.
+    /// Where the top starts. It ends a word below the end of the region.
     top: usize,
-    limit: usize,
     /// From here on the top is still zeroed, as the kernel mapped it.
     zeroed_from: usize,
     bins: [*mut Node; 128],
@@ -47,17 +46,15 @@ pub(crate) struct Large {
 
 impl Large {
     /// A heap without memory. It asks for some when it is used.
-    pub const fn new() -> Self {
-        Large { region: BreakRegion::new(), top: 0, limit: 0, zeroed_from: 0, bins: [null_mut(); 128] }
-    }
+    pub const EMPTY: Self = Large { region: BreakRegion::EMPTY, top: 0, zeroed_from: 0, bins: [null_mut(); 128] };
 
     /// Returns a block, and how many bytes at its start may have been written to. The others are zero.
     pub fn allocate(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
         let (size, align) = (size_of_block(layout.size()), layout.align().max(UNIT));
-        let end = first_aligned(self.top, align) + size;
+        let end = first_aligned(self.top, align) + size + WORD;
         let free = match self.find(size, align, TRIES) {
             Some(free) => free,
-            None if end <= self.limit || self.grow(end, size + align) => self.top,
+            None if end <= self.region.end || self.grow(end, size + align) => self.top,
             // The kernel has none left, so it is worth a search of any length.
             None => self.find(size, align, usize::MAX)?,
         };
@@ -102,9 +99,9 @@ impl Large {
         // SAFETY: blocks have headers, and what comes after this block is the top, or a block too.
         unsafe {
             let end = end_of(start, *word(start));
-            if end == self.top && new_end > self.limit {
+            if end == self.top && new_end + WORD > self.region.end {
                 // If others have moved the break, this makes a top above them, for the block that replaces this one.
-                self.grow(new_end, size);
+                self.grow(new_end + WORD, size);
             }
             // The block takes all that is free after it, and `split` gives back what it doesn't need.
             if end == self.top || *word(end) & FREE != 0 {
@@ -140,26 +137,25 @@ impl Large {
         })
     }
 
-    /// Moves the break up, so that the top ends at `end` at least; or if others have moved it, starts a new top
+    /// Moves the break up, so that the region ends at `end` at least; or if others have moved it, starts a new top
     /// with room for `anew` bytes. Returns whether that could be done.
     fn grow(&mut self, end: usize, anew: usize) -> bool {
-        let Some(new) = self.region.grow(end + WORD, anew + 2 * MIN_BLOCK) else { return false };
-        if new.start != self.limit + WORD {
-            let (top, limit) = (self.top, self.limit);
-            self.top = new.start.next_multiple_of(UNIT) + WORD;
+        let (old_top, old_end) = (self.top, self.region.end);
+        let Some(start) = self.region.grow(end, anew + 2 * MIN_BLOCK) else { return false };
+        if start != old_end {
+            self.top = start.next_multiple_of(UNIT) + WORD;
             // The first page may have been somebody else's, up to its middle.
-            self.zeroed_from = new.start.next_multiple_of(PAGE_GRANULARITY);
-            if limit != 0 {
-                // SAFETY: the limit is the old region's last word. What was the top lies after a block in use.
+            self.zeroed_from = start.next_multiple_of(PAGE_GRANULARITY);
+            if old_end != 0 {
+                // SAFETY: this is the last word below the old end. What was the top lies after a block in use.
                 unsafe {
-                    *word(limit) = 0;
-                    if top < limit {
-                        self.make_free(top, limit);
+                    *word(old_end - WORD) = 0;
+                    if old_top < old_end - WORD {
+                        self.make_free(old_top, old_end - WORD);
                     }
                 }
             }
         }
-        self.limit = new.end - WORD;
         true
     }
 
@@ -192,7 +188,6 @@ impl Large {
             if end == self.top {
                 self.top = start;
                 self.region.trim(start, self.zeroed_from.saturating_sub(start));
-                self.limit = self.region.end - WORD;
                 self.zeroed_from = self.zeroed_from.min(self.region.end);
                 return;
             }
@@ -214,8 +209,8 @@ impl Large {
     /// The block is in a bin, or this is the top.
     unsafe fn remove(&mut self, start: usize) -> usize {
         if start == self.top {
-            self.top = self.limit;
-            return self.limit;
+            self.top = self.region.end - WORD;
+            return self.top;
         }
         // SAFETY: a free block has a header, and links to the others in its bin.
         unsafe {

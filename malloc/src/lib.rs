@@ -28,8 +28,7 @@ use lock::Lock;
 /// # Threads
 ///
 /// Threads may share a heap, but only one can use it at a time. The others wait, and soon do so in the kernel, so that
-/// this one can run. Neither their order nor how long they wait is guaranteed. A thread of high priority may have to
-/// wait until one of low priority has run for a moment. The kernel doesn't know that, and may let others run first.
+/// this one can run. Neither their order nor how long they wait is guaranteed, whatever their priorities.
 ///
 /// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the thread that holds
 /// the lock may be the one that was interrupted, or one that the child doesn't have.
@@ -62,7 +61,7 @@ impl Heap {
     /// A heap without memory. It asks for some when it is used.
     #[expect(clippy::new_without_default, reason = "a heap is a static, which can't be made by Default")]
     pub const fn new() -> Self {
-        Heap(Lock::new(Blocks::new()))
+        Heap(Lock::new(Blocks::EMPTY))
     }
 
     /// How often this heap has called `brk` so far.

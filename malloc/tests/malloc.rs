@@ -53,60 +53,47 @@ fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
 fn the_heap_moves_the_break_up_and_down_again() {
     needs!(Ptrace);
     for program in in_both_profiles("malloc") {
-        assert_moves_up_and_down(traced(&program));
+        let (traced, rows) = traced(&program);
+        for two in rows.windows(2) {
+            let [end, moved, calls] = two[1][..] else { panic!("{rows:x?}") };
+            assert!(end - two[0][0] == moved && (moved == 0 || calls > 0), "{rows:x?}");
+        }
+        assert!(rows[2][1] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
+        let kept = rows[6][0] - rows[0][0];
+        assert!(kept <= 512 << 10, "the break is back down: {rows:x?}");
+        assert!(traced.stdout().contains(&format!("\n{kept} bytes stay")), "{}", traced.stdout());
+        // The break moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
+        assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
+        assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
+        // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
+        let calls: i64 = rows.iter().map(|row| row[2]).sum();
+        assert_eq!(traced.named("brk").len(), calls as usize + 1 + rows.len());
     }
 }
 
-fn assert_moves_up_and_down((traced, rows): (Strace, Vec<Vec<i64>>)) {
-    for two in rows.windows(2) {
-        let [end, moved, calls] = two[1][..] else { panic!("{rows:x?}") };
-        assert!(end - two[0][0] == moved && (moved == 0 || calls > 0), "{rows:x?}");
-    }
-    assert!(rows[2][1] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
-    let kept = rows[6][0] - rows[0][0];
-    assert!(kept <= 512 << 10, "the break is back down: {rows:x?}");
-    assert!(traced.stdout().contains(&format!("\n{kept} bytes stay")), "{}", traced.stdout());
-    // The break moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
-    assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
-    assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
-    // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
-    let calls: i64 = rows.iter().map(|row| row[2]).sum();
-    assert_eq!(traced.named("brk").len(), calls as usize + 1 + rows.len());
-}
-
-#[test]
-fn they_report_when_the_kernel_refuses() {
-    for program in ["bump", "free_list", "malloc"].map(in_both_profiles).as_flattened() {
-        // The least limit that the program itself fits into leaves no room for what it allocates.
-        let mut outputs = (0..1024).step_by(4).map(|limit| {
-            limited("sh").args(["-c", &format!("ulimit -d {limit}; exec \"$0\"")]).arg(program).output().unwrap()
-        });
-        let output = outputs.find(|output| status(output) >= 0).unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "), "{stderr}");
-        assert_eq!(status(&output), EX_SOFTWARE, "{stderr}");
-    }
-}
-
+/// One call of `brk` fails, or this one and all after it.
 #[test]
 fn a_call_of_brk_that_fails_is_reported_or_does_no_harm() {
     needs!(Ptrace);
     for program in ["bump", "free_list", "malloc"].map(in_both_profiles).as_flattened() {
         let all = strace(program, &[]);
         let calls = all.named("brk");
-        for n in 1..=calls.len() {
+        let mut statuses = vec![];
+        for (n, later) in (1..=calls.len()).flat_map(|n| [(n, ""), (n, "+")]) {
             // The next call moves the break up from where this one has found it. Only the heap then tries again.
             let is_needed = calls.get(n).is_some_and(|next| next.address(0) > calls[n - 1].returned());
             let can_go_on = program.ends_with("malloc") || program.ends_with("free_list") && !is_needed;
-            let failed = strace(program, &[&format!("-einject=brk:error=ENOMEM:when={n}")]);
+            let failed = strace(program, &[&format!("-einject=brk:error=ENOMEM:when={n}{later}")]);
             let stderr = String::from_utf8_lossy(&failed.output.stderr);
             let is_right = match status(&failed.output) {
                 0 => can_go_on && words(failed.stdout()) == words(all.stdout()),
-                EX_SOFTWARE => stderr.contains("\nmemory allocation of "),
+                EX_SOFTWARE => stderr.contains(": panicked at ") && stderr.contains("\nmemory allocation of "),
                 EX_OSERR => stderr.contains("brk: "),
                 _ => false,
             };
-            assert!(is_right, "{program:?}, call {n}: {failed:?}");
+            assert!(is_right, "{program:?}, call {n}{later}: {failed:?}");
+            statuses.push(status(&failed.output));
         }
+        assert!(statuses.contains(&EX_SOFTWARE), "{program:?}: {statuses:?}");
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! A new block is split off from the first free block that has room for it. If none has, it comes from the top of the
 //! heap, as in `bump`. A block that is freed coalesces with the free memory on both sides of it. If that is at the top
-//! of the heap, the break moves down. The next stage is [`program_break_malloc::Heap`].
+//! of the heap, the break moves down. So here too, nobody else may move the break. The next stage is
+//! [`program_break_malloc::Heap`].
 #![no_std]
 #![no_main]
 
@@ -60,9 +61,14 @@ unsafe impl Sync for FreeList {}
 // SAFETY: a block is split off from free memory, and what is left of that on both sides doesn't overlap it.
 unsafe impl GlobalAlloc for FreeList {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let align_up = |start: *mut u8, align| start.map_addr(|address| address.next_multiple_of(align));
+        if self.end.get().is_null() {
+            let Ok(program_break) = current_break() else { return null_mut() };
+            self.end.set(program_break);
+            self.top.set(align_up(program_break, UNIT));
+        }
         // No sum overflows: an address is far below isize::MAX, and a size with its alignment is at most that.
         let (size, align) = (layout.size().next_multiple_of(UNIT), layout.align().max(UNIT));
-        let align_up = |start: *mut u8, align| start.map_addr(|address| address.next_multiple_of(align));
         let mut link = self.first.as_ptr();
         // SAFETY: each link is null or leads to a free block, and nobody else uses the links and the free blocks.
         unsafe {
@@ -81,17 +87,8 @@ unsafe impl GlobalAlloc for FreeList {
         let block = align_up(self.top.get(), align);
         let rest = block.wrapping_add(size);
         if rest > self.end.get() {
-            let Ok(program_break) = current_break() else { return null_mut() };
-            let start = align_up(program_break, UNIT);
-            if start != self.end.get() {
-                // This is the first block, or somebody else has moved the break. The heap goes on from there.
-                // SAFETY: the last link is null. What was free at the top still is.
-                unsafe { *link = free_block(self.top.replace(start), self.end.replace(start), null_mut()) };
-                // SAFETY: as the caller says.
-                return unsafe { self.alloc(layout) };
-            }
-            let new_break = start.wrapping_add((rest.addr() - start.addr()).next_multiple_of(STEP));
-            // SAFETY: the break moves up, so no memory is taken away.
+            let new_break = align_up(rest, STEP);
+            // SAFETY: nobody else in this program moves the break. So it moves up, and no memory is taken away.
             let Ok(()) = (unsafe { move_break(new_break) }) else { return null_mut() };
             self.end.set(new_break);
         }
@@ -122,10 +119,9 @@ unsafe impl GlobalAlloc for FreeList {
             *link = free_block(start, end, next);
         }
 
-        let old_break = self.end.get();
-        let new_break = old_break.wrapping_sub((old_break.addr() - self.top.get().addr()) / STEP * STEP);
+        let new_break = self.top.get().map_addr(|address| address.next_multiple_of(STEP));
         // SAFETY: nothing above the top is in use, and the break is where this heap has left it.
-        if new_break < old_break && current_break() == Ok(old_break) && unsafe { move_break(new_break) }.is_ok() {
+        if new_break < self.end.get() && unsafe { move_break(new_break) }.is_ok() {
             self.end.set(new_break);
         }
     }

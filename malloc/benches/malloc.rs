@@ -1,9 +1,9 @@
-//! The same work on this project's heap and on glibc's malloc: `cargo bench -p program-break-malloc`.
+//! The same work on this project's heap and on glibc's malloc:
+//! `cargo bench --manifest-path malloc/under-std/Cargo.toml`.
 //!
 //! A line has the time and the peak of the memory, as medians of their ratios to glibc's in the same turn. Each run is
 //! a process of its own.
 
-use std::path::Path;
 use std::process::Command;
 
 const CASES: [(&str, &str); 7] = [
@@ -19,30 +19,20 @@ const CASES: [(&str, &str); 7] = [
 const RUNS: usize = 15;
 
 /// The seconds and KiB that a program of `under-std` prints.
-fn run(program: &Path, case: &str) -> Vec<f64> {
+fn run(program: &str, case: &str) -> Vec<f64> {
     let output = Command::new(program).arg(case).output().expect("it starts");
-    assert!(output.status.success(), "{program:?} {case}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {case}: {}", String::from_utf8_lossy(&output.stderr));
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
     stdout.split_whitespace().map(|word| word.parse().expect("a number")).collect()
 }
 
 fn main() {
-    // `cargo test --benches` doesn't give this argument, and is no measurement.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
-    }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("heaps");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--release", "--target-dir"]).arg(&target);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/under-std/Cargo.toml")]);
-    assert!(cargo.status().expect("cargo starts").success(), "the programs don't build");
-    let [heap, glibc] = ["heap", "glibc"].map(|program| target.join("release").join(program));
-
     println!("| | time | peak |\n| --- | ---: | ---: |");
     for (case, title) in CASES {
-        let turns: Vec<_> = (0..RUNS).map(|_| (run(&heap, case), run(&glibc, case))).collect();
+        let turn = |_| [env!("CARGO_BIN_EXE_heap"), env!("CARGO_BIN_EXE_glibc")].map(|program| run(program, case));
+        let turns: Vec<_> = (0..RUNS).map(turn).collect();
         let [time, peak] = [0, 1].map(|n| {
-            let mut ratios: Vec<_> = turns.iter().map(|(heap, glibc)| heap[n] / glibc[n]).collect();
+            let mut ratios: Vec<_> = turns.iter().map(|[heap, glibc]| heap[n] / glibc[n]).collect();
             ratios.sort_by(f64::total_cmp);
             ratios[RUNS / 2]
         });

@@ -5,8 +5,8 @@ use core::ptr::with_exposed_provenance_mut;
 use program_break::{current_break, move_break};
 use syscalls::{Sysno, syscall};
 
-/// The break is moved to a multiple of this many bytes. The kernel maps whole pages, which have 4 KiB on most machines
-/// and 64 KiB on some, so this is right on all. At least so much free memory stays below the break when it moves down.
+/// The break is moved to a multiple of this many bytes, which is the largest size of a page on any machine. At least so
+/// much free memory stays below the break when it moves down.
 pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 
 /// The break moves down when the top of the heap has this many free bytes that have been used before, in addition to a
@@ -16,13 +16,11 @@ pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 const TRIM_MIN: usize = 128 << 10;
 const TRIM_MAX: usize = 64 << 20;
 
-/// The break moves up by half of the heap, if that is more than what is needed, but not by more than this. What isn't
-/// used costs nothing: the kernel gives a page at the first access to it.
+/// The break moves up by half of the heap, but not by more than this, if that is more than what is needed.
 const MAX_RESERVE: usize = 32 << 20;
 
-/// A heap of at least this many bytes asks for huge pages: for runs, and where blocks have grown. The kernel then
-/// gives 2 MiB at the first access, instead of 4 KiB. The heap doesn't ask for them for other blocks, which may be
-/// reserved and never filled: then one access would bring 2 MiB into memory.
+/// A heap of at least this many bytes asks for huge pages for runs, and where blocks have grown: the kernel gives 2 MiB
+/// at the first access. Other blocks may be reserved and never filled.
 const HUGE_FROM: usize = 4 << 20;
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
 const MADV_HUGEPAGE: usize = 14;
@@ -74,8 +72,7 @@ impl BreakRegion {
         })
     }
 
-    /// Asks the kernel for huge pages where there are whole ones between `start` and `end`. It is only advice: if the
-    /// kernel refuses, that changes nothing.
+    /// Asks the kernel for huge pages where there are whole ones between `start` and `end`. It may refuse.
     pub fn advise_huge_pages(&self, start: usize, end: usize) {
         let start = start.next_multiple_of(HUGE_PAGE);
         let end = end.min(self.end) & !(HUGE_PAGE - 1);
@@ -87,9 +84,8 @@ impl BreakRegion {
         }
     }
 
-    /// Moves the break down if that is worth it, and if nobody else has memory above this region. Others may keep such
-    /// memory for ever, and looking up the break takes a system call. So as long as they do, the break is looked up
-    /// only the first time, the second, the fourth, the eighth and so on.
+    /// Moves the break down if that is worth it, and if nobody else has memory above this region. As long as others
+    /// have, the break is only looked up the first time, the second, the fourth, the eighth and so on.
     ///
     /// # Safety
     ///

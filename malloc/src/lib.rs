@@ -6,9 +6,8 @@
 //! static HEAP: program_break_malloc::Heap = program_break_malloc::Heap::new();
 //! ```
 //!
-//! There are three parts, and each uses only those before it: `break_region.rs` gets the memory, `large.rs` cuts large
-//! blocks out of it, and `blocks.rs` cuts small blocks out of large ones. `bin/bump.rs` is where to begin: the smallest
-//! allocator on the program break, which only ever takes memory.
+//! `break_region.rs` gets the memory, `large.rs` cuts large blocks out of it, and `blocks.rs` cuts small blocks out of
+//! large ones. `bin/bump.rs` is where to begin: the smallest allocator on the program break.
 
 #![no_std]
 
@@ -30,8 +29,8 @@ use lock::Lock;
 /// Threads may share a heap, but only one can use it at a time. The others wait, and soon do so in the kernel, so that
 /// this one can run. Neither their order nor how long they wait is guaranteed, whatever their priorities.
 ///
-/// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: the thread that holds
-/// the lock may be the one that was interrupted, or one that the child doesn't have.
+/// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: they might wait for the
+/// lock for ever.
 ///
 /// # Others on the break
 ///
@@ -41,9 +40,8 @@ use lock::Lock;
 /// there since. So a program with glibc has to keep that off the break before it uses the heap, by `M_MMAP_THRESHOLD`
 /// 0, `M_MMAP_MAX` `INT_MAX` and `M_TRIM_THRESHOLD` -1 (`man 3 mallopt`). std allocates before `main`, so where the
 /// heap is the global allocator, a function in the section `.init_array` has to do that. musl has no such settings, so
-/// the heap is not for programs that are linked with musl.
-///
-/// The memory of a heap that is dropped doesn't go back to the kernel.
+/// the heap is not for programs that are linked with musl. The memory of a heap that is
+/// dropped doesn't go back to the kernel.
 ///
 /// # Errors
 ///
@@ -51,10 +49,6 @@ use lock::Lock;
 /// with a message that has the number of bytes, and exits with status 70. (With std, it prints a message and aborts.) A
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
 /// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
-///
-/// As [`GlobalAlloc`] says, it is undefined behaviour to free or resize anything but a block in use, or to give another
-/// layout than the block has: an address inside a block, for example, or a block that is free already. The heap doesn't
-/// check that.
 pub struct Heap(Lock<Blocks>);
 
 impl Heap {
@@ -70,8 +64,7 @@ impl Heap {
     }
 }
 
-// SAFETY: the blocks of each part are apart from each other, and the region's memory is nobody else's. The layout and
-// the address say which part a block is from.
+// SAFETY: the blocks of each part are apart, in the region's memory. The layout says which part a block is from.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.0.locked(|blocks| blocks.allocate(layout)).map_or(null_mut(), |(block, _)| block)

@@ -1,8 +1,8 @@
 //! The lock that keeps threads from using the heap at the same time.
 //!
 //! A thread that finds it free takes it without a system call. One that finds it held looks again a few times. Then it
-//! marks the lock as waited for, and asks the kernel by `futex` to let it sleep while the lock has that mark. A thread
-//! that frees a lock with the mark has the kernel wake one of those that wait.
+//! marks the lock, and waits in the kernel while the lock has that mark (`man 2 futex`). A thread that frees a lock with
+//! the mark has the kernel wake one of those that wait.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -33,8 +33,8 @@ impl<T> Lock<T> {
         Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Does something with the value while no other thread can. It must not panic, since a panic allocates, and would
-    /// wait for this lock for ever.
+    /// Does something with the value while no other thread can. A panic there would wait for this lock for ever, since it
+    /// allocates.
     #[inline]
     pub fn locked<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
         if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
@@ -50,9 +50,8 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        // This is how often the thread spins before each look, as powers of two. To look more often would only slow
-        // down the thread that holds the lock: the lock would go from one processor to the other for each block, which
-        // takes longer than what is done while it is held.
+        // This is how often the thread spins before each look, as powers of two. To look more often would slow down the
+        // thread that holds the lock: its memory would go from one processor to the other and back each time.
         for power in 7..12 {
             (0..1 << power).for_each(|_| spin_loop());
             if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {

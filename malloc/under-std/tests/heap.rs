@@ -4,7 +4,6 @@ mod model;
 
 use fastrand::Rng;
 use model::{Block, run};
-use std::alloc::Layout;
 use std::thread;
 
 /// The message of a panic is allocated on this heap, too. So a panic with the lock held would wait for ever.
@@ -28,11 +27,11 @@ fn blocks_are_apart_aligned_and_keep_what_is_in_them() {
 #[cfg_attr(miri, ignore = "slow")]
 fn fills_a_run_to_its_end() {
     for size in 1..1100_usize {
-        let layout = Layout::from_size_align(size, 1 << size.trailing_zeros()).unwrap();
-        let mut blocks: Vec<_> = (0..80_000 / size).map(|n| Block::new(layout, n as u8, false)).collect();
+        let new = |n, zeroed| Block::new(size, 1 << size.trailing_zeros(), n as u8, zeroed);
+        let mut blocks: Vec<_> = (0..80_000 / size).map(|n| new(n, false)).collect();
         // Give some back and get them again, so that all runs are full again.
         (0..blocks.len() / 3).for_each(|n| drop(blocks.swap_remove(2 * n)));
-        blocks.extend((0..30_000 / size).map(|n| Block::new(layout, n as u8, true)));
+        blocks.extend((0..30_000 / size).map(|n| new(n, true)));
         blocks.iter_mut().step_by(9).for_each(|block| [size + 1, size].into_iter().for_each(|size| block.resize(size)));
     }
 }

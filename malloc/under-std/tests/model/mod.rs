@@ -11,7 +11,7 @@ static FIRST: extern "C" fn() = under_std::before_the_heap;
 
 /// A block, and the byte that fills it.
 pub struct Block {
-    pub start: *mut u8,
+    start: *mut u8,
     layout: Layout,
     fill: u8,
 }
@@ -20,12 +20,13 @@ pub struct Block {
 unsafe impl Send for Block {}
 
 impl Block {
-    pub fn new(layout: Layout, fill: u8, zeroed: bool) -> Block {
+    pub fn new(size: usize, align: usize, fill: u8, zeroed: bool) -> Block {
+        let layout = Layout::from_size_align(size, align).unwrap();
         // The compiler knows what these functions promise, and would leave the checks out.
         // SAFETY: the size isn't 0.
         let start = black_box(unsafe { if zeroed { alloc_zeroed(layout) } else { alloc(layout) } });
         let block = Block { start, layout, fill };
-        block.check_and_fill(if zeroed { layout.size() } else { 0 }, 0);
+        block.check_and_fill(if zeroed { size } else { 0 }, 0);
         block
     }
 
@@ -71,7 +72,7 @@ pub fn run(random: &mut Rng) -> Vec<Block> {
         let align = 1 << if random.u8(..21) < 20 { random.u32(0..14) } else { random.u32(14..22) };
         let which = random.usize(..blocks.len().max(1));
         match random.u8(..20) {
-            0..9 => blocks.push(Block::new(Layout::from_size_align(size, align).unwrap(), n as u8, random.bool())),
+            0..9 => blocks.push(Block::new(size, align, n as u8, random.bool())),
             _ if blocks.is_empty() => {}
             9..13 => blocks[which].resize(size),
             _ => drop(blocks.swap_remove(which)),
@@ -80,7 +81,7 @@ pub fn run(random: &mut Rng) -> Vec<Block> {
     // No kernel has so much. A block that can't grow to that stays as it is.
     for align in [1, 16, 4096, 1 << 30, 1 << 62] {
         let most = Layout::from_size_align((1 << 63) - align, align).unwrap();
-        let block = Block::new(Layout::from_size_align(10, align.min(4096)).unwrap(), 1, false);
+        let block = Block::new(10, align.min(4096), 1, false);
         // SAFETY: the sizes aren't 0, and the block is from this allocator, with this layout.
         let refused = unsafe { [alloc(most), alloc_zeroed(most), realloc(block.start, block.layout, most.size())] };
         assert!(black_box(refused).iter().all(|block| block.is_null()), "{most:?}");

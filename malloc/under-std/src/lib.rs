@@ -49,6 +49,47 @@ pub fn with_room(bytes: usize, action: impl FnOnce()) {
     assert_eq!(unsafe { libc::munmap(obstacle, PAGE) }, 0);
 }
 
+/// The cases of the benchmark.
+pub const CASES: [(&str, fn()); 7] = [
+    ("a `Vec` grown to 10,000,000 numbers", || {
+        let mut numbers = Vec::new();
+        (0..10_000_000_u64).for_each(|n| numbers.push(n));
+        black_box(numbers);
+    }),
+    ("1,000,000 boxes of 48 bytes, dropped in order", || boxes(|_| ())),
+    ("in reverse", || boxes(|boxes| boxes.reverse())),
+    ("at random", || boxes(|boxes| Rng::with_seed(0x5eed).shuffle(boxes))),
+    ("a `BTreeMap` of 300,000, half emptied", || {
+        let (mut map, mut random) = (BTreeMap::new(), Rng::with_seed(0x5eed));
+        for n in 0..300_000 {
+            let key = random.u64(..);
+            map.insert(format!("{key:x} is number {n}"), vec![n as u8; key as usize % 100]);
+        }
+        map.retain(|_, value| value.len() % 2 == 0);
+        black_box(map);
+    }),
+    ("1,000,000 blocks of 1 byte to 1 MiB", || {
+        churn(1_000_000, 0x5eed, |random| {
+            let bits = random.usize(..21);
+            random.usize(1..=1 << bits)
+        });
+    }),
+    ("4,000,000 small blocks in 2 threads", || {
+        std::thread::scope(|scope| {
+            for seed in [1, 2] {
+                scope.spawn(move || churn(2_000_000, seed, |random| random.usize(1..=500)));
+            }
+        });
+    }),
+];
+
+/// Makes boxes, and drops them in another order.
+fn boxes(reorder: impl FnOnce(&mut [Box<[u8; 48]>])) {
+    let mut boxes: Vec<_> = (0..1_000_000).map(|n| Box::new([n as u8; 48])).collect();
+    reorder(&mut boxes);
+    black_box(boxes);
+}
+
 /// Replaces one of 1,000 blocks by a new one, again and again.
 fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
     let mut random = Rng::with_seed(seed);
@@ -61,52 +102,12 @@ fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
     black_box(blocks);
 }
 
-fn work(case: &str) {
-    let mut random = Rng::with_seed(0x5eed);
-    match case {
-        "vec" => {
-            let mut numbers = Vec::new();
-            (0..10_000_000_u64).for_each(|n| numbers.push(n));
-            black_box(numbers);
-        }
-        "in-order" | "reverse" | "random" => {
-            let mut boxes: Vec<_> = (0..1_000_000).map(|n| Box::new([n as u8; 48])).collect();
-            match case {
-                "reverse" => boxes.reverse(),
-                "random" => random.shuffle(&mut boxes),
-                _ => {}
-            }
-            black_box(boxes);
-        }
-        "map" => {
-            let mut map = BTreeMap::new();
-            for n in 0..300_000 {
-                let key = random.u64(..);
-                map.insert(format!("{key:x} is number {n}"), vec![n as u8; key as usize % 100]);
-            }
-            map.retain(|_, value| value.len() % 2 == 0);
-            black_box(map);
-        }
-        "mix" => churn(1_000_000, 0x5eed, |random| {
-            let bits = random.usize(..21);
-            random.usize(1..=1 << bits)
-        }),
-        "threads" => std::thread::scope(|scope| {
-            for seed in [1, 2] {
-                scope.spawn(move || churn(2_000_000, seed, |random| random.usize(1..=500)));
-            }
-        }),
-        other => panic!("no case is called {other}"),
-    }
-}
-
 /// `PROGRAM CASE`: does the work and prints how many seconds it took, and by how many KiB it made the process larger at
 /// its peak.
 pub fn main() {
-    let case = std::env::args().nth(1).expect("CASE");
-    let before = memory("VmHWM:");
-    let start = Instant::now();
-    work(&case);
+    let case: usize = std::env::args().nth(1).expect("CASE").parse().expect("the number of a case");
+    let (before, start) = (memory("VmHWM:"), Instant::now());
+    CASES[case].1();
     println!("{} {}", start.elapsed().as_secs_f64(), memory("VmHWM:") - before);
 }
 

@@ -1,7 +1,5 @@
-//! All blocks: the large ones from the large heap, and the small ones in runs, each of which has blocks of one size.
-//!
-//! Most of what a program allocates is small: up to [`MAX`] bytes. Such a size is rounded up to that of a class, and
-//! the blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
+//! All blocks: the large ones from the large heap, and the small ones, of up to [`MAX`] bytes. Their size is rounded up
+//! to that of a class, and the blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
 //!
 //! ```text
 //!  multiple of 16 KiB                                                           16 KiB on
@@ -16,9 +14,8 @@
 //!
 //! - Block number n starts n times its size from the start of the run. The blocks that the header covers don't exist,
 //!   and the last word is the header of what follows in the large heap.
-//! - A block has no header. The start of its run, and so the header, is its address rounded down to 16 KiB.
-//! - Free blocks form a list: each has the address of the next one in its first bytes. The part from `unused` on has
-//!   never been used, so it needn't be in memory.
+//! - A block has no header. The start of its run is its address rounded down to 16 KiB.
+//! - Free blocks form a list: each has the address of the next one in its first bytes.
 //! - The runs of a class that have room form a list too. A run without a block in use goes back to the large heap. The
 //!   last such run is kept until another run or a large block is made, freed or resized, unless more than 32 KiB are
 //!   free right below it.
@@ -32,15 +29,13 @@ use core::alloc::Layout;
 use core::mem::replace;
 use core::ptr::{null_mut, with_exposed_provenance_mut};
 
-/// The largest size of a small block, in bytes.
+/// The largest size of a small block, and the size of a run of these, in bytes.
 const MAX: usize = 1024;
+const RUN: usize = 16 << 10;
 
 /// The size of a page on most machines, and of the largest block in a run that is aligned to a page, in bytes.
 const PAGE: usize = 4096;
 const MAX_ALIGNED: usize = 64 << 10;
-
-/// The size of a run of small blocks, in bytes.
-const RUN: usize = 16 << 10;
 
 /// How many classes there are, and how many of them are small. Their sizes are multiples of 8 bytes from 8 (not used)
 /// to 64, and then four to each doubling. So above 64 bytes, rounding up adds less than a quarter.
@@ -81,7 +76,7 @@ struct Run {
     class: usize,
     /// The first free block.
     free: *mut u8,
-    /// Where the part that has never been used starts, in bytes from the start of the run.
+    /// Where the part starts that has never been used, and needn't be in memory, in bytes from the start of the run.
     unused: usize,
     /// How many blocks are in use, and how many can be.
     used: usize,
@@ -155,8 +150,7 @@ impl Blocks {
     ///
     /// The block is from here, with this layout, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
-        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for what is written when
-        // it is free. A run is a block of the large heap.
+        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for the address of another.
         unsafe {
             let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
             let run = with_exposed_provenance_mut::<Run>(block & !(size_of_run(class) - 1));

@@ -7,7 +7,7 @@
 //! - Each block has a header, the word before it: its size together with the header, and in the lowest bits, which a
 //!   size doesn't need, whether the block is free and whether the one before it is.
 //! - A free block has its size in its last word too (the *boundary tag*). So a block that is freed finds both of its
-//!   neighbours, and coalesces with those that are free. A block that is larger than it has to be is split.
+//!   neighbours, and coalesces with those that are free.
 //! - Free blocks of similar sizes form a list, a *bin*.
 //! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
 //! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
@@ -20,10 +20,8 @@ use core::ptr::{null_mut, with_exposed_provenance_mut};
 
 /// The size of a header, in bytes.
 pub(crate) const WORD: usize = size_of::<usize>();
-
 /// Sizes and alignments of blocks are multiples of this.
 const UNIT: usize = 2 * WORD;
-
 /// The size of the smallest block, in bytes: when it is free it has a header, links, and its size again.
 const MIN_BLOCK: usize = 2 * UNIT;
 
@@ -227,8 +225,7 @@ fn word(address: usize) -> *mut usize {
     with_exposed_provenance_mut(address)
 }
 
-/// Returns where a block with this header ends. If the header was overwritten by mistake, this can be any address, but
-/// there is no panic.
+/// Returns where a block with this header ends. If the header was overwritten by mistake, this can be any address.
 fn end_of(start: usize, header: usize) -> usize {
     start.wrapping_add(header & !(UNIT - 1))
 }

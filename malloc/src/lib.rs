@@ -70,7 +70,7 @@ unsafe impl GlobalAlloc for Heap {
         self.0.locked(|blocks| blocks.allocate(layout)).map_or(null_mut(), |(block, _)| block)
     }
 
-    /// In a large block, memory that the kernel has just given is zeroed already, and not written again.
+    /// What the kernel has just given is zeroed already.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some((block, written)) = self.0.locked(|blocks| blocks.allocate(layout)) else { return null_mut() };
         // SAFETY: this is in the new block.

@@ -64,8 +64,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Waits while the lock is in the state `value`, or wakes `value` threads. A wait may end early, or the kernel may
-    /// refuse it: then `wait` goes round its loop again.
+    /// Waits while the lock is in the state `value`, or wakes `value` threads. A wait may end early.
     fn futex(&self, operation: usize, value: u32) {
         if !cfg!(miri) {
             // SAFETY: the kernel only reads the state. The last 0 is a null pointer: the wait has no limit.

@@ -77,8 +77,7 @@ impl BreakRegion {
         let start = start.next_multiple_of(HUGE_PAGE);
         let end = end.min(self.end) & !(HUGE_PAGE - 1);
         if self.size >= HUGE_FROM && start < end && !cfg!(miri) {
-            // The call starts 4 KiB below a multiple of 64 KiB. So a kernel with larger pages refuses it: its huge
-            // pages would have up to 512 MiB.
+            // A kernel with pages of more than 4 KiB refuses this start. Its huge pages would have up to 512 MiB.
             // SAFETY: the call doesn't change what is in the memory.
             let _ = unsafe { syscall!(Sysno::madvise, start - 4096, end - start + 4096, MADV_HUGEPAGE) };
         }

@@ -27,10 +27,8 @@ use lock::Lock;
 /// # Threads
 ///
 /// Threads may share a heap, but only one can use it at a time. The others wait, and soon do so in the kernel, so that
-/// this one can run. Neither their order nor how long they wait is guaranteed, whatever their priorities.
-///
-/// The heap is not for signal handlers, nor for the child of a `fork` in a program with threads: they might wait for the
-/// lock for ever.
+/// this one can run. Neither their order nor how long they wait is guaranteed, whatever their priorities. The heap is
+/// not for signal handlers, nor for the child of a `fork` in a program with threads: they might wait for ever.
 ///
 /// # Others on the break
 ///
@@ -40,8 +38,9 @@ use lock::Lock;
 /// there since. So a program with glibc has to keep that off the break before it uses the heap, by `M_MMAP_THRESHOLD`
 /// 0, `M_MMAP_MAX` `INT_MAX` and `M_TRIM_THRESHOLD` -1 (`man 3 mallopt`). std allocates before `main`, so where the
 /// heap is the global allocator, a function in the section `.init_array` has to do that. musl has no such settings, so
-/// the heap is not for programs that are linked with musl. The memory of a heap that is
-/// dropped doesn't go back to the kernel.
+/// the heap is not for programs that are linked with musl.
+///
+/// The memory of a heap that is dropped doesn't go back to the kernel.
 ///
 /// # Errors
 ///

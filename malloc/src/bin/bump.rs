@@ -41,9 +41,7 @@ unsafe impl GlobalAlloc for Bump {
         if end > self.end.get() {
             let new_break = end.map_addr(|address| address.next_multiple_of(STEP));
             // SAFETY: nobody else in this program moves the break. So it moves up, and no memory is taken away.
-            if unsafe { move_break(new_break) }.is_err() {
-                return null_mut();
-            }
+            let Ok(()) = (unsafe { move_break(new_break) }) else { return null_mut() };
             self.end.set(new_break);
         }
         self.next.set(end);

@@ -42,9 +42,8 @@ const MAX_ALIGNED: usize = 64 << 10;
 const CLASSES: usize = 48;
 const SMALL_CLASSES: usize = 24;
 
-/// Returns the class of blocks for a layout. Its size is a multiple of the alignment. `None` if they are in no run.
-///
-/// For example, 24 bytes are in class 2, 64 in 7, 80 in 8, and 1,024 in 23.
+/// Returns the class of blocks for a layout. Its size is a multiple of the alignment. `None` if they are in no run. For
+/// example, 24 bytes are in class 2, 64 in 7, 80 in 8, and 1,024 in 23.
 pub(crate) fn class_of(layout: Layout) -> Option<usize> {
     let align = layout.align().max(8);
     let max = if align < PAGE { MAX } else { MAX_ALIGNED };

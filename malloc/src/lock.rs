@@ -33,8 +33,8 @@ impl<T> Lock<T> {
         Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Does something with the value while no other thread can. A panic there would wait for this lock for ever, since it
-    /// allocates.
+    /// Does something with the value while no other thread can. It must not panic, since a panic allocates, and would
+    /// wait for this lock for ever.
     #[inline]
     pub fn locked<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
         if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {

@@ -1,10 +1,8 @@
-//! The work of the benchmark, which is the same for each allocator, and what the tests do to the break.
+//! The work of the benchmark, which is the same for each allocator.
 
 use fastrand::Rng;
-use program_break::{current_break, move_break};
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::ptr::with_exposed_provenance_mut;
 use std::time::Instant;
 
 /// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
@@ -20,33 +18,6 @@ pub extern "C" fn before_the_heap() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::alarm(1200);
     }
-}
-
-/// Moves the break up by `bytes` behind the back of all allocators, and fills the new memory with 9.
-pub fn others_take(bytes: usize) -> &'static [u8] {
-    let start = current_break().expect("a break");
-    // SAFETY: the break moves up, and nobody else has what lies below it.
-    unsafe {
-        move_break(start.wrapping_add(bytes)).expect("memory");
-        start.write_bytes(9, bytes);
-        std::slice::from_raw_parts(start, bytes)
-    }
-}
-
-/// The largest size of a page on any machine, in bytes.
-pub const PAGE: usize = 64 << 10;
-
-/// Does something while the break can move up by `bytes`, but not by 128 KiB more: another mapping is in the way, and
-/// the kernel leaves a page below it free.
-pub fn with_room(bytes: usize, action: impl FnOnce()) {
-    let end = current_break().expect("a break").addr() + bytes;
-    let obstacle = with_exposed_provenance_mut(end.next_multiple_of(PAGE) + PAGE);
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-    // SAFETY: nothing else is there.
-    assert_eq!(unsafe { libc::mmap(obstacle, PAGE, libc::PROT_NONE, flags, -1, 0) }, obstacle);
-    action();
-    // SAFETY: nobody uses it.
-    assert_eq!(unsafe { libc::munmap(obstacle, PAGE) }, 0);
 }
 
 /// The cases of the benchmark.

@@ -3,8 +3,9 @@
 use program_break::{current_break, move_break};
 use program_break_malloc::Heap;
 use std::alloc::{GlobalAlloc, Layout};
+use std::ptr::with_exposed_provenance_mut;
 use std::sync::{LockResult, Mutex, MutexGuard};
-use under_std::{PAGE, memory, others_take, with_room};
+use under_std::memory;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -12,6 +13,9 @@ static FIRST: extern "C" fn() = under_std::before_the_heap;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+
+/// The largest size of a page on any machine, in bytes.
+const PAGE: usize = 64 * KIB;
 
 /// A heap. As long as it exists, no other test has one.
 struct Alone {
@@ -26,6 +30,29 @@ fn bytes(size: usize) -> Layout {
 
 fn now() -> usize {
     current_break().unwrap().addr()
+}
+
+/// Moves the break up by `bytes` behind the back of the heap, and fills the new memory with 9.
+fn others_take(bytes: usize) -> &'static [u8] {
+    let start = current_break().unwrap();
+    // SAFETY: the break moves up, and nobody else has what lies below it.
+    unsafe {
+        move_break(start.wrapping_add(bytes)).expect("memory");
+        start.write_bytes(9, bytes);
+        std::slice::from_raw_parts(start, bytes)
+    }
+}
+
+/// Does something while the break can move up by `bytes`, but not by 128 KiB more: another mapping is in the way, and
+/// the kernel leaves a page below it free.
+fn with_room(bytes: usize, action: impl FnOnce()) {
+    let obstacle = with_exposed_provenance_mut((now() + bytes).next_multiple_of(PAGE) + PAGE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    // SAFETY: nothing else is there.
+    assert_eq!(unsafe { libc::mmap(obstacle, PAGE, libc::PROT_NONE, flags, -1, 0) }, obstacle);
+    action();
+    // SAFETY: nobody uses it.
+    assert_eq!(unsafe { libc::munmap(obstacle, PAGE) }, 0);
 }
 
 impl Alone {
@@ -142,9 +169,8 @@ fn gives_memory_back_when_others_above_have_gone() {
     again(others.start, 2000);
     assert!(heap.size() < MIB, "{}", heap.size());
 
-    // Others take what this heap has used and given back. A block that can't grow, since they are above it, moves above
-    // their memory, and its old place is used again. However often the heap couldn't give back what is below them, what
-    // is above them comes back.
+    // A block that can't grow, since others are above it, moves above their memory, and its old place is used again.
+    // However often the heap couldn't give back what is below others, what is above them comes back.
     let below = heap.alloc(130 * MIB);
     let others = others_take(5000);
     let end = others.as_ptr_range().end.addr();

@@ -70,7 +70,7 @@ gdb: alloc gdb-with-python ## step through it in gdb, with a guided tour (or PRO
 layout: tools ## let a process draw its own virtual memory (or TARGET=...)
 	cargo run $(for-target) --bin layout
 
-malloc: tools ## see Box, Vec and BTreeMap move the program break (or TARGET=...)
+malloc: tools ## see how String and Vec move the program break (or TARGET=...)
 	cargo run $(for-target) --bin alloc
 	cargo run $(for-target) -p program-break-malloc --bin bump
 	cargo run $(for-target) -p program-break-malloc --bin free_list

@@ -36,8 +36,6 @@ def replace(html, name, events, process, top):
     lines = [f"{before}<!-- {name} -->"]
     for event, now in zip(events, blocks(events, name)):
         calls = [str(call) for call in event.calls if call.result is not None]
-        if len(calls) > 12:
-            calls[12:] = [f"… {len(calls):,} calls have returned"]
         calls += [f"{call} <i>in progress</i>" for call in event.calls if call.result is None]
         calls = "<br>".join(filter(None, [*calls, event.call()]))
         numbers = " ".join(str(line) for line, _ in event.lines)

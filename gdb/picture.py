@@ -11,8 +11,6 @@ from event import PAGE, about, dump, size  # beside this file
 
 KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
 KINDS_OF_FREE = {"bump": "lost", "free_list": "free"}
-MANY, SMALL = 100, 4096  # of more blocks than this, neighbours of fewer bytes are drawn as one
-LARGE, ZOOM = 65536, 8  # a heap that will have more bytes is drawn so many times as large, as long as there is room
 TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
 LINE = 12  # the height of a line of text
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
@@ -20,15 +18,10 @@ LISTED = 5  # how many titles there is room for
 
 
 def parts(blocks, memory):
-    """Returns the parts of the heap from the bottom up: where each starts and ends, its kind, how many blocks it is,
-    and whether they are small."""
+    """Returns the parts of the heap from the bottom up: where each starts and ends, and its kind."""
     shown, at = [], memory.heap_start
     for low, high, kind in [*blocks, (memory.program_break, memory.end, "b")]:
-        is_small = len(blocks) > MANY and high - low < SMALL
-        if is_small and shown and shown[-1][2:5:2] == [kind, True] and low - at < SMALL:
-            shown[-1][1:4:2] = high, shown[-1][3] + 1
-        else:
-            shown += [[at, low, "n", 1, False], [low, high, kind, 1, is_small]]
+        shown += [(at, low, "n"), (low, high, kind)]
         at = high
     return [part for part in shown if part[0] < part[1]]
 
@@ -54,15 +47,13 @@ def text(x, y, words, kind=""):
 
 def draw(event, name, blocks, top):
     """Draws the memory after an event, with high addresses on top. The heap of this program has up to `top` bytes."""
-    memory, start, zoom = event.after, event.after.heap_start, 1
-    while memory.mapped and top > LARGE and zoom * ZOOM * memory.mapped <= top:
-        zoom *= ZOOM
+    memory, start = event.after, event.after.heap_start
     # The addresses that the step's calls name.
     named = [address for call in event.calls for address in (call.arguments.get("ptr"), call.result)]
     named += event.arguments[1:2] if event.name == "write" else []
 
     def y(address):
-        return BOTTOM - (BOTTOM - TOP) * (address - start) * zoom / top
+        return BOTTOM - (BOTTOM - TOP) * (address - start) / top
 
     def box(kind, low, high, title=""):
         height = max(y(low) - y(high), 1.5)
@@ -72,19 +63,17 @@ def draw(event, name, blocks, top):
     yield f'<path class="gap" d="M70 20V{y(memory.end):.4g}M142 20V{y(memory.end):.4g}"/>'
     stack = next(region for region in memory.regions if region.name.startswith("stack"))
     yield text(150, 32, f"a gap of {about(stack.start - memory.end)}")
-    if zoom > 1:
-        yield text(-16, 16, f"drawn {zoom} times") + text(-16, 28, "as large")
     for is_in_memory, run in groupby(range(start, memory.end, PAGE), set(memory.pages or ()).__contains__):
         first, *_, last = [*run] * 2
         yield box("mem" if is_in_memory else "promised", first, last + PAGE)
 
     labels, shown = [], parts(blocks, memory)
     free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
-    for low, high, kind, count, _ in shown:
+    for low, high, kind in shown:
         height = y(low) - y(high)
         is_marked = kind != "n" and any(low <= address < high for address in named if address)
         what = KINDS_OF_FREE.get(name, "freed") if kind == "f" else KINDS[kind]
-        words = f"{low:#x}: {f'{count:,} blocks' if count > 1 else size(high - low)}"
+        words = f"{low:#x}: {size(high - low)}"
         if is_marked or low in free or height >= LINE or len(shown) < 4:
             yield box(kind + " marked" * is_marked, low, high)
             lines = [f"{words} {what}"] if len(words + what) < 29 else [words, what]

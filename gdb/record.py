@@ -3,7 +3,6 @@
     gdb -q -nx -batch -x gdb/record.py target/debug/bump        (`make docs` does this for each of them)
 """
 
-import ctypes
 import sys
 from pathlib import Path
 
@@ -17,8 +16,6 @@ import page  # beside this file
 import picture  # beside this file
 from event import Call  # beside this file
 from process import Process, arguments_of, pid  # beside this file
-
-PR_SET_THP_DISABLE = 41
 
 
 def allocator_call(frame, result):
@@ -64,8 +61,6 @@ class Recorder(Process):
 gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
 gdb.execute("set confirm off")  # after a failure, there may still be a process
 gdb.execute("set args > /dev/null")
-# Where there are huge pages, what comes into memory would depend on the machine.
-ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 NAME = Path(gdb.current_progspace().filename).name
 HTML, SVG = (HERE.parent / "docs" / name for name in ["index.html", "memory.svg"])
 try:

@@ -26,7 +26,7 @@ fn the_programs_do_the_same() {
             ("", "layout", "", "start of the program", 0),
             ("malloc", "bump", "", "all are dropped ", 0),
             ("malloc", "free_list", "", "all are dropped ", 0),
-            ("malloc", "malloc", "", "the Box is dropped ", 0),
+            ("malloc", "malloc", "", "all are dropped ", 0),
             ("tests/programs", "zeroed", "", "zeroed: panicked at ", EX_SOFTWARE),
             ("tests/programs", "copies", "", "brk: refused; write: errno 1; ", 42),
         ] {

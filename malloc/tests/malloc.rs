@@ -2,7 +2,6 @@
 
 use common::cargo::in_both_profiles;
 use common::*;
-use std::path::Path;
 
 /// The text without its numbers and the width of its columns.
 fn words(text: &str) -> Vec<String> {
@@ -10,64 +9,40 @@ fn words(text: &str) -> Vec<String> {
     text.lines().map(|line| line.split_whitespace().filter(is_word).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// What a program did, and the numbers in each line of its table. The first is where the break is.
-#[track_caller]
-fn traced(program: &Path) -> (Strace, Vec<Vec<i64>>) {
-    let traced = strace(program, &[]);
-    assert_ended(&traced.output, traced.stdout(), "", 0);
-    let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
-    assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
-
-    // All memory comes from `brk`. `madvise` only tells the kernel how to map it.
-    let expected = ["brk", "madvise", "write", "exit_group"];
-    assert!(traced.calls.iter().all(|call| expected.contains(&&*call.name)), "{:?}", traced.calls);
-
-    let number = |word: &str| word.strip_prefix("0x").map_or_else(|| word.parse().unwrap(), |word| hex(word) as i64);
-    let lines = traced.stdout().lines().filter_map(|line| line.find(" 0x").map(|start| &line[start..]));
-    let rows: Vec<Vec<_>> = lines.map(|line| line.split_whitespace().map(number).collect()).collect();
-    // For each line, the program looks up where the break is, and then writes the line.
-    let calls = traced.calls.windows(2).filter(|two| two[0].name == "brk" && two[1].name == "write");
-    let breaks: Vec<_> = calls.map(|two| two[0].returned() as i64).collect();
-    let printed: Vec<_> = rows.iter().map(|row| row[0]).collect();
-    assert!(breaks.ends_with(&printed), "{breaks:x?} {printed:x?}");
-    (traced, rows)
-}
-
 #[test]
-fn bump_moves_the_break_up_only_and_the_free_list_down_again() {
+fn the_break_moves_as_the_table_says() {
     needs!(Ptrace);
-    for program in ["bump", "free_list"].map(in_both_profiles).as_flattened() {
-        let (_, rows) = traced(program);
-        // The break moves by multiples of 4,096 bytes, so that not every block takes a system call.
-        assert!(rows.iter().all(|row| row[1] == row[0] - rows[0][0] && row[1] % 4096 == 0), "{rows:x?}");
-        let moved: Vec<_> = rows.iter().map(|row| row[1]).collect();
+    for program in ["bump", "free_list", "malloc"].map(in_both_profiles).as_flattened() {
+        let traced = strace(program, &[]);
+        assert_ended(&traced.output, traced.stdout(), "", 0);
+        let (shown, printed) = (words(include_str!("../README.md")), words(traced.stdout()));
+        assert!(shown.windows(printed.len()).any(|shown| shown == printed), "not in README.md: {}", traced.stdout());
+        // All memory comes from `brk`.
+        assert!(traced.calls.iter().all(|call| ["brk", "write", "exit_group"].contains(&&*call.name)), "{traced:?}");
+
+        // Where the break is, and how many bytes it has moved.
+        let lines = traced.stdout().lines().filter_map(|line| line.split_once(" 0x")).map(|(_, numbers)| numbers);
+        let rows = lines.map(|numbers| numbers.trim().split_once(' ').unwrap());
+        let rows: Vec<(u64, u64)> = rows.map(|(end, moved)| (hex(end), moved.trim().parse().unwrap())).collect();
+        // For each line, the program looks up where the break is, and then writes the line.
+        let calls = traced.calls.windows(2).filter(|two| two[0].name == "brk" && two[1].name == "write");
+        let breaks: Vec<_> = calls.map(|two| two[0].returned()).collect();
+        assert!(breaks.ends_with(&rows.iter().map(|(end, _)| *end).collect::<Vec<_>>()), "{breaks:x?} {rows:x?}");
+        assert!(rows.iter().all(|(end, moved)| end - rows[0].0 == *moved), "{rows:x?}");
+
+        let moved: Vec<_> = rows.iter().map(|(_, moved)| *moved).collect();
         let [_, text, at_once, grown, dropped, copied, all_dropped] = moved[..] else { panic!("{moved:?}") };
-        assert!(text > 0 && at_once >= 8_002 && grown >= 16_002 && dropped == grown, "{moved:?}");
-        // The free list has room for the copy below others, and in the end all goes back.
-        let bumped = copied >= 24_002 && all_dropped == copied;
-        assert!(if program.ends_with("bump") { bumped } else { (copied, all_dropped) == (grown, 0) }, "{moved:?}");
-    }
-}
-
-#[test]
-fn the_heap_moves_the_break_up_and_down_again() {
-    needs!(Ptrace);
-    for program in in_both_profiles("malloc") {
-        let (traced, rows) = traced(&program);
-        for two in rows.windows(2) {
-            let [end, moved, calls] = two[1][..] else { panic!("{rows:x?}") };
-            assert!(end - two[0][0] == moved && (moved == 0 || calls > 0), "{rows:x?}");
-        }
-        assert!(rows[2][1] >= 8_000_000, "a million numbers of eight bytes: {rows:x?}");
-        let kept = rows[6][0] - rows[0][0];
-        assert!(kept <= 512 << 10, "the break is back down: {rows:x?}");
-        assert!(traced.stdout().contains(&format!("\n{kept} bytes stay")), "{}", traced.stdout());
-        // The break moves to a multiple of the largest size of a page, and the large heap asks for huge pages.
-        assert!(traced.named("brk").iter().all(|call| call.address(0) % (64 << 10) == 0), "{:?}", traced.calls);
-        assert!(traced.named("madvise").iter().any(|call| call.args[2] == "MADV_HUGEPAGE"), "{:?}", traced.calls);
-        // The kernel saw as many calls, beside those of the program itself: one at the start, and one for each line.
-        let calls: i64 = rows.iter().map(|row| row[2]).sum();
-        assert_eq!(traced.named("brk").len(), calls as usize + 1 + rows.len());
+        // So many bytes has a Vec. The break moves in steps, so that not every block takes a system call.
+        let (vec, step) = if program.ends_with("malloc") { (160_000, 64 << 10) } else { (8_000, 4096) };
+        assert!(text > 0 && at_once >= vec + 2 && grown >= 2 * vec + 2 && dropped == grown, "{moved:?}");
+        assert!(traced.named("brk").iter().all(|call| call.address(0) % step == 0), "{traced:?}");
+        // Only a bump allocator has no room for the copy below others, and gives nothing back.
+        let is_right = match program.file_name().unwrap().to_str() {
+            Some("bump") => copied >= 3 * vec + 2 && all_dropped == copied,
+            Some("free_list") => copied == grown && all_dropped == 0,
+            _ => copied == grown && all_dropped < copied && all_dropped <= 512 << 10,
+        };
+        assert!(is_right, "{moved:?}");
     }
 }
 

@@ -13,6 +13,9 @@ use core::cell::Cell;
 use core::ptr::null_mut;
 use program_break::{current_break, move_break};
 
+/// How many numbers the program makes.
+const NUMBERS: u64 = 1_000;
+
 /// The break moves in steps of this many bytes, a page on most machines, so that not every block takes a system call.
 const STEP: usize = 4096;
 

@@ -17,6 +17,10 @@ use core::cell::Cell;
 use core::ptr::null_mut;
 use program_break::{current_break, move_break};
 
+/// How many numbers the program makes.
+#[cfg(not(test))]
+const NUMBERS: u64 = 1_000;
+
 /// The break moves by multiples of this many bytes, a page on most machines, so that few blocks take a system call.
 const STEP: usize = 4096;
 

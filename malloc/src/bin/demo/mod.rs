@@ -1,8 +1,9 @@
-//! The program that `bump` and `free_list` run, each on its own allocator. Each line that it prints is a step, and says
-//! where the program break is after it, and how many bytes it has moved in all.
+//! The program that `bump`, `free_list` and `malloc` run, each on its own allocator. Each line that it prints is a step,
+//! and says where the program break is after it, and how many bytes it has moved in all.
 
 extern crate alloc;
 
+use crate::NUMBERS;
 use alloc::string::String;
 use alloc::vec::Vec;
 use program_break::stdio::{LineWriter, STDOUT};
@@ -22,8 +23,8 @@ fn main() -> Result<(), Error> {
 
     let text = String::from("HI");
     print("a String")?;
-    let numbers: Vec<u64> = (0..1000).collect();
-    print("a Vec of 1,000 numbers, made at once")?;
+    let numbers: Vec<u64> = (0..NUMBERS).collect();
+    print("a Vec of numbers, made at once")?;
     let mut grown = Vec::new();
     for number in &numbers {
         grown.push(*number);

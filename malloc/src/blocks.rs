@@ -149,7 +149,7 @@ impl Blocks {
     ///
     /// The block is from here, with this layout, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
-        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for the address of another.
+        // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for an address.
         unsafe {
             let Some(class) = class_of(layout) else { return self.large().deallocate(block) };
             let run = with_exposed_provenance_mut::<Run>(block & !(size_of_run(class) - 1));

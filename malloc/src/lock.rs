@@ -1,8 +1,8 @@
 //! The lock that keeps threads from using the heap at the same time.
 //!
 //! A thread that finds it free takes it without a system call. One that finds it held looks again a few times. Then it
-//! marks the lock, and waits in the kernel while the lock has that mark (`man 2 futex`). A thread that frees a lock with
-//! the mark has the kernel wake one of those that wait.
+//! marks the lock, and sleeps in the kernel while the lock has that mark (`man 2 futex`). A thread that frees a lock
+//! with the mark has the kernel wake one of those that wait.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;

@@ -65,8 +65,7 @@ class Process:
         self.numbers, self.events = count(1), []  # the events are those that have not been shown yet
         self.result = None  # the breakpoint where a system call returns
         self.output = b""  # what has been printed since the last event
-        # Of the allocator, where this is recorded: the calls since the last event, and those that it has told already.
-        self.calls, self.told = [], []
+        self.calls = []  # of the allocator since the last event, where these are recorded
         self.trail, self.sites = [], set()  # the lines of main so far, and the places of the calls
         self.is_loop, self.again = False, Counter()  # whether a loop is run again, and what its calls have done
         self.enable()
@@ -167,7 +166,7 @@ class Process:
         is_changed = seen.data != old.data or (seen.in_memory() or 0) > (old.in_memory() or 0)
         if self.again:
             self.add(*self.last_call, now=seen)
-        elif is_changed or self.calls not in ([], self.told):
+        elif is_changed or self.calls:
             self.add("store", now=seen)
         self.is_loop, self.again = False, Counter()
 

@@ -43,11 +43,9 @@ class Recorder(Process):
         self.calls.append(allocator_call(frame, result))
 
     def add(self, *event, now=None):
-        unfinished = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
-        self.calls += [allocator_call(frame, None) for frame in unfinished]
+        frames = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
+        self.calls += [allocator_call(frame, None) for frame in frames]  # which have not returned yet
         super().add(*event, now=now)
-        # That a block has been freed is no event of its own if this one has told of the call.
-        self.told = [allocator_call(frame, 0) for frame in unfinished]
 
     def memory_now(self):
         memory = super().memory_now()

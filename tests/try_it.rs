@@ -1,8 +1,9 @@
 //! Changes to `src/main.rs`, the README's and those of changes.md: each is made in a copy of the project, and shown in
 //! the tour. Some rows of changes.md are about other programs.
 
-use common::cargo::{build_changed, debugged};
+use common::cargo::{build, copy_of_the_project, debugged};
 use common::*;
+use std::fs;
 
 const MAIN_RS: &str = include_str!("../src/main.rs");
 
@@ -40,7 +41,7 @@ fn assert_stops_fit(output: &str) {
 #[test]
 fn shows_what_the_tables_say() {
     needs!(Ptrace, SmallPages);
-    let promises_all = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap() == "1\n";
+    let promises_all = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap() == "1\n";
     let mut rows = vec![];
     for page in [include_str!("../README.md"), include_str!("changes.md")] {
         let lines = page.split_once("| the change |").unwrap().1.lines().skip(2);
@@ -54,8 +55,13 @@ fn shows_what_the_tables_say() {
     }
     assert!(rows.len() > 70, "{}", rows.len());
     let mut wrong = vec![];
-    let programs = build_changed("try-it", &rows.iter().map(|(change, ..)| changed(change)).collect::<Vec<_>>());
-    for ((change, seen, steps, typed), program) in rows.into_iter().zip(programs) {
+    let copy = copy_of_the_project("try-it");
+    for (n, (change, ..)) in rows.iter().enumerate() {
+        fs::create_dir_all(copy.join(format!("src/bin/change{n}"))).unwrap();
+        fs::write(copy.join(format!("src/bin/change{n}/main.rs")), changed(change)).unwrap();
+    }
+    let built = build("try-it", &copy, "", "dev", &["--bins"]);
+    for (n, (change, seen, steps, typed)) in rows.into_iter().enumerate() {
         let is_elsewhere = !cfg!(target_arch = "x86_64") && seen.contains("The processor doesn't report");
         let typed: Vec<_> = typed.collect();
         if is_elsewhere || promises_all && typed.is_empty() && seen.contains("refuses") {
@@ -65,7 +71,8 @@ fn shows_what_the_tables_say() {
         let printed = tempfile::NamedTempFile::new().unwrap();
         let arguments = format!("set args > '{}'", printed.path().display());
         let commands = if typed.is_empty() { &["tour 99"] } else { &typed[..] };
-        let program = change.strip_prefix("program ").map_or(program.display().to_string(), debugged);
+        let program = format!("{}/change{n}", built.display());
+        let program = change.strip_prefix("program ").map_or(program, debugged);
         let output = gdb(&program, &[&["source gdb/tour.py", &arguments], commands].concat());
         if typed.is_empty() {
             assert_stops_fit(&output);

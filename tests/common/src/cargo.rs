@@ -63,18 +63,6 @@ pub fn debugged(program: &str) -> String {
     programs("dev").join(program).to_str().unwrap().to_string()
 }
 
-/// Builds a program for each of these texts of `src/main.rs`, in a copy of the project that has this name.
-pub fn build_changed(name: &str, texts: &[String]) -> Vec<PathBuf> {
-    let copy = copy_of_the_project(name);
-    for (number, text) in texts.iter().enumerate() {
-        let directory = copy.join(format!("src/bin/change{number}"));
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("main.rs"), text).unwrap();
-    }
-    let directory = build(name, &copy, "", "dev", &["--bins"]);
-    (0..texts.len()).map(|number| directory.join(format!("change{number}"))).collect()
-}
-
 /// Builds programs of the package in a directory, in a target directory of this name. Returns where the programs are.
 /// An empty `triple` is this machine's target.
 pub fn build(name: &str, package: &Path, triple: &str, profile: &str, options: &[&str]) -> PathBuf {

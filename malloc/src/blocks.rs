@@ -144,10 +144,7 @@ impl Blocks {
     }
 
     /// Takes a block back.
-    ///
-    /// # Safety
-    ///
-    /// The block is from here, with this layout, and isn't used again.
+    /// Safety: the block is from here, with this layout, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
         // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for an address.
         unsafe {

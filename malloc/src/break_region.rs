@@ -85,10 +85,7 @@ impl BreakRegion {
 
     /// Moves the break down if that is worth it, and if nobody else has memory above this region. As long as others
     /// have, the break is only looked up the first time, the second, the fourth, the eighth and so on.
-    ///
-    /// # Safety
-    ///
-    /// The memory from `top` up to the end is this region's, and `used` bytes of it have been used. From
+    /// Safety: the memory from `top` up to the end is this region's, and `used` bytes of it have been used. From
     /// [`PAGE_GRANULARITY`] bytes above `top` on, it isn't used again.
     pub unsafe fn trim(&mut self, top: usize, used: usize) {
         if used < self.trim_threshold + self.size / 4 {

@@ -70,10 +70,7 @@ impl Large {
     }
 
     /// Takes a block back.
-    ///
-    /// # Safety
-    ///
-    /// It is from here, and isn't used again.
+    /// Safety: it is from here, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize) {
         let start = block - WORD;
         // SAFETY: the block has a header, and what is free right before it is a block too.
@@ -87,10 +84,7 @@ impl Large {
     }
 
     /// Changes the size of a block where it is, if that can be done. At the top, it grows together with the heap.
-    ///
-    /// # Safety
-    ///
-    /// The block is from here.
+    /// Safety: the block is from here.
     pub unsafe fn resize(&mut self, block: usize, new_size: usize) -> bool {
         let (start, size) = (block - WORD, size_of_block(new_size));
         let new_end = start + size;
@@ -116,10 +110,7 @@ impl Large {
     }
 
     /// Returns how many bytes are free right before a block.
-    ///
-    /// # Safety
-    ///
-    /// The block is from here.
+    /// Safety: the block is from here.
     pub unsafe fn free_before(&self, block: usize) -> usize {
         // SAFETY: the block has a header, and a free one before it has its size in the last word.
         unsafe { if *word(block - WORD) & PREVIOUS_IS_FREE != 0 { *word(block - 2 * WORD) } else { 0 } }
@@ -158,10 +149,7 @@ impl Large {
     }
 
     /// Shrinks a block in use to `end`, and frees the rest if that is large enough for a block.
-    ///
-    /// # Safety
-    ///
-    /// The block reaches that far, and what is split off isn't used.
+    /// Safety: the block reaches that far, and what is split off isn't used.
     unsafe fn split(&mut self, start: usize, end: usize) {
         // SAFETY: the block has a header.
         unsafe {
@@ -176,10 +164,7 @@ impl Large {
 
     /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It coalesces with
     /// what is free after it.
-    ///
-    /// # Safety
-    ///
-    /// It is nobody's, and lies after a block in use, and before the top or another block.
+    /// Safety: it is nobody's, and lies after a block in use, and before the top or another block.
     unsafe fn make_free(&mut self, start: usize, mut end: usize) {
         // SAFETY: from the top on, all is free. Any other block has a header, and has room for what is written here.
         unsafe {
@@ -201,10 +186,7 @@ impl Large {
     }
 
     /// Takes a free block out of its bin, or what is free at the top, and returns its end.
-    ///
-    /// # Safety
-    ///
-    /// The block is in a bin, or this is the top.
+    /// Safety: the block is in a bin, or this is the top.
     unsafe fn remove(&mut self, start: usize) -> usize {
         if start == self.top {
             self.top = self.region.end - WORD;

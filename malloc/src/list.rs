@@ -10,10 +10,7 @@ pub(crate) struct Node {
 }
 
 /// Puts a node first in a list.
-///
-/// # Safety
-///
-/// The node is writable memory that nothing else uses until it is removed.
+/// Safety: the node is writable memory that nothing else uses until it is removed.
 pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
     // SAFETY: this node can be written to, and so can the one that was first, since it was pushed.
     unsafe {
@@ -26,10 +23,7 @@ pub(crate) unsafe fn push(list: &mut *mut Node, node: *mut Node) {
 }
 
 /// Takes a node out of a list.
-///
-/// # Safety
-///
-/// The node is in this list.
+/// Safety: the node is in this list.
 pub(crate) unsafe fn remove(list: &mut *mut Node, node: *mut Node) {
     // SAFETY: this node and its neighbours are in the list. So they were pushed, and can be written to.
     unsafe {

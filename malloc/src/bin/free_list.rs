@@ -46,10 +46,7 @@ struct FreeBlock {
 
 /// Makes a free block of the memory from `start` to `end`, in front of `next`, and returns it. Returns `next` if there
 /// is no memory.
-///
-/// # Safety
-///
-/// The memory is the heap's, in whole units, and not in use.
+/// Safety: the memory is the heap's, in whole units, and not in use.
 unsafe fn free_block(start: *mut u8, end: *mut u8, next: *mut FreeBlock) -> *mut FreeBlock {
     if start == end {
         return next;

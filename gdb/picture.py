@@ -1,6 +1,6 @@
-"""Draws the memory of a recorded program after a step: in each step of the page, and for alloc in docs/memory.svg, where
-CSS alone shows the steps in turn, for a minute at most. After that, and for a viewer who prefers reduced motion, the
-third one is seen.
+"""Draws the memory of a recorded program after a step, for the page and for docs/memory.svg. There, CSS alone shows the
+steps of alloc in turn, for a minute at most. After that, and for a viewer who prefers reduced motion, the third one is
+seen.
 """
 
 from html import escape

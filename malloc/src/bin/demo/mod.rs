@@ -1,5 +1,5 @@
-//! The program that `bump`, `free_list` and `malloc` run, each on its own allocator. Each line that it prints is a step,
-//! and says where the program break is after it, and how many bytes it has moved in all.
+//! The program that `bump`, `free_list` and `malloc` run, each on its own allocator. Each line that the program prints
+//! is a step, and says where the program break is after that step, and how many bytes it has moved in all.
 
 extern crate alloc;
 

@@ -48,6 +48,9 @@ use lock::Lock;
 /// with a message that has the number of bytes, and exits with status 70. (With std, it prints a message and aborts.) A
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
 /// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
+///
+/// As [`GlobalAlloc`] says, it is undefined behaviour to free or resize anything but a block in use, for example to free
+/// a block twice, or to give another layout than the block has. The heap doesn't check that.
 pub struct Heap(Lock<Blocks>);
 
 impl Heap {

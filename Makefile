@@ -1,7 +1,7 @@
 # Each target does its own set-up. `make help` lists them.
 
 # What is built here is what the targets need, whatever the reader's own configuration of cargo or the environment says.
-# Plain cargo goes by that configuration. Arguments of make override these, as CARGO_PROFILE_RELEASE_LTO=off does.
+# Plain cargo goes by that configuration. Arguments of make override what is set here: CARGO_PROFILE_RELEASE_LTO=off.
 dev := DEBUG=true DEBUG_ASSERTIONS=true LTO=false OPT_LEVEL=0 PANIC=abort SPLIT_DEBUGINFO=off STRIP=none
 release := DEBUG=false DEBUG_ASSERTIONS=false LTO=true OPT_LEVEL=s OVERFLOW_CHECKS=false PANIC=abort STRIP=debuginfo
 $(foreach setting,$(dev:%=DEV_%) $(release:%=RELEASE_%),$(eval export CARGO_PROFILE_$(setting)))

@@ -23,8 +23,8 @@ fn main() {
         "-no-pie",
         // Some distributions' `cc` asks for a build ID.
         "-Wl,--build-id=none",
-        // The linker script, which the linker looks for where it looks for libraries. Without debug information, local
-        // symbols, such as the names of source files, are dropped, too. The global ones stay.
+        // The linker script. The linker searches the directories of the libraries for it. Without debug information,
+        // local symbols, such as the names of source files, are dropped, too. The global ones stay.
         if var("DEBUG").expect("cargo sets it") == "false" { "-Wl,-Tlinker.ld,--discard-all" } else { "-Tdebug.ld" },
     ];
     for arg in args {

@@ -82,7 +82,7 @@ fn main() {
     println!("            in file  faults   calls  uctions    to assembly");
     for ((name, program), own) in names.iter().zip(&programs).zip(&seconds) {
         let file = with_commas(std::fs::metadata(program).expect("it was built").len());
-        // Here it stops where each system call starts, and where the call ends.
+        // The program stops where each system call starts, and where it ends.
         let faults = trace(program, ptrace::syscall);
         let (calls, faults) = (faults.len() / 2, faults[faults.len() - 1] - faults[0]);
         let instructions = with_commas(trace(program, ptrace::step).len() as u64);

@@ -107,8 +107,8 @@ class Call:
 
 
 def dump(start, data, is_more):
-    """Returns the line with these bytes, if there are any. It has each byte as in C, or as a dot in the middle. Blanks
-    are made visible."""
+    """Returns a line with these bytes, if there are any: in hexadecimal, and as characters, escaped as in C. A blank is
+    shown as ␣, and a byte that is no character as ·."""
     signs = {0: "\\0", 10: "\\n", 32: "␣"}
     characters = [signs.get(byte) or (chr(byte) if 32 < byte < 127 else "·") for byte in data]
     return [f"{start:#18x}  {data.hex(' ')}  {' '.join(characters)}{' …' * is_more}"] if data else []

@@ -27,8 +27,8 @@ def parts(blocks, memory):
 
 
 def spread(labels):
-    """Moves labels apart that overlap: where each belongs, its lines and its class, from the lowest to the highest.
-    Returns each after the place of its last line."""
+    """Moves labels apart that overlap. A label is the place where it belongs, its lines and its class, and the lowest
+    label is first. Returns each label after the place of its last line."""
     places, y = [], BOTTOM + 2 * LINE
     for at, lines, _ in labels:
         y = min(at + 4, y - LINE)
@@ -82,7 +82,7 @@ def draw(event, name, blocks, top):
         elif kind != "n" or height > 1:
             yield box(kind, low, high, f"{words} {what}")
 
-    # The program has the address of the first free block, and each of these that of the next.
+    # The program has the address of the first free block, and each free block has that of the next one.
     at = BOTTOM + 8
     for low, *_ in memory.free:
         to = y(low)

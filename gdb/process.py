@@ -14,7 +14,7 @@ from gdb.FrameIterator import FrameIterator
 
 CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
-MANY = 2**22  # of a heap with more pages, it isn't looked up which are in memory
+MANY = 2**22  # if a heap has more pages, nothing looks up which of them are in memory
 
 
 def pid():
@@ -182,7 +182,7 @@ class Process:
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
         pages, path = range(memory.heap_start & -PAGE, memory.end, PAGE), f"/proc/{pid()}/pagemap"
-        # Not every kernel says which pages are in memory. Those of a very large heap would take long to read.
+        # Not every kernel says which pages are in memory. For a very large heap, it would take long to read.
         memory.pages = None
         if len(pages) <= MANY and os.path.exists(path):
             with open(path, "rb") as file:

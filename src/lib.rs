@@ -12,7 +12,7 @@
 //! `own-program/` is a program to begin with: it prints, allocates, and reports errors. In this package's directory,
 //! `cp -r own-program hello` copies it. In `hello`, `cargo run` builds the copy and runs it. The comments in its files
 //! say what each is for. For a musl target, such as Alpine's, a program also needs this package's `.cargo/config.toml`
-//! in its own directory, or in one above. Without that file, there is a `multiple definition of _start`.
+//! in its own directory, or in one above. Without that file, the linker reports a `multiple definition of _start`.
 //!
 //! The compiler may call `memcpy`, `memset` or `memcmp` in any program, and a [`stdio::LineWriter`] needs them. They
 //! are in the package `compiler_builtins`, and belong to the feature `mem`. A program that has its own leaves that
@@ -20,9 +20,9 @@
 //!
 //! # What isn't here
 //!
-//! There are no arguments, environment, standard input, files or threads: this library has the calls that `alloc`
-//! makes, and [`exit`] for any exit status. The package [`syscalls`](https://docs.rs/syscalls) makes all others, after
-//! `cargo add syscalls --no-default-features`. For example, `src/bin/layout/maps.rs` reads a file with its `syscall!`.
+//! There are no arguments, environment, standard input, files or threads: this library has the calls that the program
+//! `alloc` makes, and [`exit`] for any exit status. For all others, there is [`syscalls`](https://docs.rs/syscalls):
+//! `cargo add syscalls --no-default-features`. For example, `src/bin/layout/maps.rs` reads a file by `syscall!`.
 #![no_std]
 
 // This names the package so that it is linked.

@@ -30,18 +30,18 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), Error> {
             bytes = unsafe { bytes.get_unchecked(written as usize..) };
         } else if written != -(Errno::EINTR.into_raw() as isize) {
             // A result of 0 is no error number. But if the loop went on then, it might never end.
-            let enospc = const { NonZeroU16::new(28).unwrap() };
+            let enospc = const { NonZeroU16::new(28).unwrap() }; // `Errno::ENOSPC.into_raw()` is no constant
             return Err(Error::Write(NonZeroU16::new(-written as u16).unwrap_or(enospc)));
         }
     }
 }
 
-/// Formatted text for a descriptor. Each line is written at once, unless it is longer than 512 bytes. Text after the
-/// last newline waits for the rest of its line, or for [`flush`](Self::flush), or until the writer is dropped.
+/// Formatted text for a descriptor. Each line is written as a whole, unless it is longer than 512 bytes. Text after the
+/// last newline is written at the end of its line, by [`flush`](Self::flush), or when the writer is dropped.
 ///
 /// # Errors
 ///
-/// Its functions return the first failure since the writer was made. Nothing is written after that. An error while the
+/// After the first failure, nothing more is written, and its functions return that failure again. An error while the
 /// writer is dropped is lost, so call `flush` at the end.
 pub struct LineWriter {
     fd: i32,

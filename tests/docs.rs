@@ -82,7 +82,7 @@ fn assert_are_apart(drawn: &str) {
 fn the_picture_holds_any_number_of_steps() {
     needs!(Ptrace, FixedAddresses);
     assert_are_apart(PAGE);
-    // A program of that name with more steps than the picture has room for in its list.
+    // A program that is called alloc, too, and has more steps than the picture has room for in its list.
     let directory = tempfile::tempdir().unwrap();
     let alloc = directory.path().join("alloc");
     fs::copy(debugged("free_list"), &alloc).unwrap();

@@ -75,7 +75,7 @@ fn writes_whole_lines_and_reports_the_first_failure() {
             ("write:error=EIO:when=3", 2, "write: errno 5", EX_IOERR),
             ("openat:error=ENOENT", 0, "/proc/self/maps: errno 2", EX_OSFILE),
             ("read:error=EIO:when=2", 0, "/proc/self/maps: errno 5", EX_OSFILE),
-            // More than there is room for.
+            // The buffer is full before the end of the file is seen.
             ("read:retval=65536", 0, "/proc/self/maps: errno 27", EX_OSFILE),
             ("close:error=EIO", 0, "/proc/self/maps: errno 5", EX_OSFILE),
         ] {

@@ -18,7 +18,7 @@ fn number(found: &Captures, group: usize) -> u64 {
     text.strip_prefix("0x").map_or_else(|| text.parse().unwrap(), hex)
 }
 
-/// The steps of a page whose words or boxes are not what the calls up to then say.
+/// Returns the steps of a page whose words or boxes differ from what the calls up to then say.
 fn untrue(page: &str) -> Vec<&str> {
     let mut untrue = vec![];
     // The blocks in use, and those that were freed, from their addresses to their sizes.

@@ -81,7 +81,7 @@ fn shows_what_the_tables_say() {
         let words = output.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_other = steps.parse().is_ok_and(|steps: usize| words.matches(" Step ").count() != steps);
         let is_error = ["Traceback", "Python Exception", "No such file"].iter().any(|part| output.contains(part));
-        // Where a step stops in another function, gdb says in which file.
+        // gdb names the file where a step stops in another function. The file has to be one of this package's.
         let mut places = output.lines().filter_map(|line| line.rsplit_once(" at ")).map(|(_, place)| place);
         let is_error = is_error || places.any(|place| place.contains(".rs:") && !place.starts_with("src/"));
         if !has_in_order(&words, codes(seen)) || is_other || is_error {

@@ -1,5 +1,5 @@
-//! All blocks: the large ones from the large heap, and the small ones, of up to [`MAX`] bytes. Their size is rounded up
-//! to that of a class, and the blocks of a class lie side by side in runs, of 16 KiB at a multiple of 16 KiB:
+//! All blocks: large ones from the large heap, and small ones, of up to [`MAX`] bytes. The size of a small block is
+//! rounded up to that of its class. The blocks of a class lie side by side in runs of 16 KiB, at multiples of 16 KiB:
 //!
 //! ```text
 //!  multiple of 16 KiB                                                           16 KiB on
@@ -42,8 +42,8 @@ const MAX_ALIGNED: usize = 64 << 10;
 const CLASSES: usize = 48;
 const SMALL_CLASSES: usize = 24;
 
-/// Returns the class of blocks for a layout. Its size is a multiple of the alignment. `None` if they are in no run. For
-/// example, 24 bytes are in class 2, 64 in 7, 80 in 8, and 1,024 in 23.
+/// Returns the class of blocks for a layout, or `None` if they are in no run. The class's size is a multiple of the
+/// alignment. For example, 24 bytes are in class 2, 64 in 7, 80 in 8, and 1,024 in 23.
 pub(crate) fn class_of(layout: Layout) -> Option<usize> {
     let align = layout.align().max(8);
     let max = if align < PAGE { MAX } else { MAX_ALIGNED };
@@ -144,7 +144,7 @@ impl Blocks {
     }
 
     /// Takes a block back.
-    /// Safety: the block is from here, with this layout, and isn't used again.
+    /// Safety: the block is from this heap, with this layout, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize, layout: Layout) {
         // SAFETY: a block that isn't in a run is one of the large heap. One in a run has room for an address.
         unsafe {

@@ -1,12 +1,12 @@
-//! Getting the memory: moves the program break up when there is no room left, and down when the top is free.
+//! Gets the memory: moves the program break up when no room is left, and down when much is free at the top.
 
 use crate::lock::Lock;
 use core::ptr::with_exposed_provenance_mut;
 use program_break::{current_break, move_break};
 use syscalls::{Sysno, syscall};
 
-/// The break is moved to a multiple of this many bytes, which is the largest size of a page on any machine. At least so
-/// much free memory stays below the break when it moves down.
+/// The break is moved to a multiple of this many bytes, the largest size of a page on the supported architectures. At
+/// least this much free memory stays below the break when it moves down.
 pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 
 /// The break moves down when the top of the heap has this many free bytes that have been used before, in addition to a
@@ -16,7 +16,7 @@ pub(crate) const PAGE_GRANULARITY: usize = 64 << 10;
 const TRIM_MIN: usize = 128 << 10;
 const TRIM_MAX: usize = 64 << 20;
 
-/// The break moves up by half of the heap, but not by more than this, if that is more than what is needed.
+/// The break moves up by what is needed, or by half of the heap but at most this many bytes, whichever is more.
 const MAX_RESERVE: usize = 32 << 20;
 
 /// A heap of at least this many bytes asks for huge pages for runs, and where blocks have grown: the kernel gives 2 MiB
@@ -47,8 +47,8 @@ impl BreakRegion {
     pub const EMPTY: Self =
         BreakRegion { end: 0, size: 0, brk_calls: 0, trim_threshold: TRIM_MIN, trimmed: 0, waited: 0 };
 
-    /// Moves the break up to `end` at least, or, where others have moved it, by `anew` bytes. Returns where the new
-    /// memory starts, or `None` if the kernel refuses. Then nothing has changed.
+    /// Moves the break up to `end` at least; or, the first time or if others have moved it, by at least `anew` bytes.
+    /// Returns where the new memory starts. If the kernel refuses, returns `None`, and the break stays where it is.
     pub fn grow(&mut self, end: usize, anew: usize) -> Option<usize> {
         BREAK.locked(|()| {
             self.brk_calls += 1;
@@ -72,19 +72,19 @@ impl BreakRegion {
         })
     }
 
-    /// Asks the kernel for huge pages where there are whole ones between `start` and `end`. It may refuse.
+    /// Asks the kernel for huge pages where whole ones fit between `start` and `end`. The kernel may refuse.
     pub fn advise_huge_pages(&self, start: usize, end: usize) {
         let start = start.next_multiple_of(HUGE_PAGE);
         let end = end.min(self.end) & !(HUGE_PAGE - 1);
         if self.size >= HUGE_FROM && start < end && !cfg!(miri) {
-            // A kernel with pages of more than 4 KiB refuses this start. Its huge pages would have up to 512 MiB.
+            // A kernel whose pages are larger than 4 KiB refuses this call: its huge pages may have 512 MiB.
             // SAFETY: the call doesn't change what is in the memory.
             let _ = unsafe { syscall!(Sysno::madvise, start - 4096, end - start + 4096, MADV_HUGEPAGE) };
         }
     }
 
-    /// Moves the break down if that is worth it, and if nobody else has memory above this region. As long as others
-    /// have, the break is only looked up the first time, the second, the fourth, the eighth and so on.
+    /// Moves the break down if that is worth it, and if nobody else has memory above this region. While somebody has,
+    /// the break is looked up only at the first attempt, the second, the fourth, the eighth and so on.
     /// Safety: the memory from `top` up to the end is this region's, and `used` bytes of it have been used. From
     /// [`PAGE_GRANULARITY`] bytes above `top` on, it isn't used again.
     pub unsafe fn trim(&mut self, top: usize, used: usize) {

@@ -9,7 +9,7 @@
 //! - A free block has its size in its last word too (the *boundary tag*). So a block that is freed finds both of its
 //!   neighbours, and coalesces with those that are free.
 //! - Free blocks of similar sizes form a list, a *bin*.
-//! - The top is what is free below the break. It is in no bin, and is used when no other free block is large enough.
+//! - The top is what is free below the break. It is in no bin, and is used when no other free block is found.
 //! - Where somebody else has moved the break, a header of size 0 ends what lies below, and the heap goes on above.
 
 use crate::break_region::{BreakRegion, PAGE_GRANULARITY};
@@ -70,7 +70,7 @@ impl Large {
     }
 
     /// Takes a block back.
-    /// Safety: it is from here, and isn't used again.
+    /// Safety: the block is from this heap, and isn't used again.
     pub unsafe fn deallocate(&mut self, block: usize) {
         let start = block - WORD;
         // SAFETY: the block has a header, and what is free right before it is a block too.
@@ -83,8 +83,8 @@ impl Large {
         }
     }
 
-    /// Changes the size of a block where it is, if that can be done. At the top, it grows together with the heap.
-    /// Safety: the block is from here.
+    /// Resizes a block where it is, at the top together with the heap. Returns whether it could get the new size.
+    /// Safety: the block is from this heap, and its bytes from `new_size` on aren't used again.
     pub unsafe fn resize(&mut self, block: usize, new_size: usize) -> bool {
         let (start, size) = (block - WORD, size_of_block(new_size));
         let new_end = start + size;
@@ -110,7 +110,7 @@ impl Large {
     }
 
     /// Returns how many bytes are free right before a block.
-    /// Safety: the block is from here.
+    /// Safety: the block is from this heap.
     pub unsafe fn free_before(&self, block: usize) -> usize {
         // SAFETY: the block has a header, and a free one before it has its size in the last word.
         unsafe { if *word(block - WORD) & PREVIOUS_IS_FREE != 0 { *word(block - 2 * WORD) } else { 0 } }
@@ -126,8 +126,8 @@ impl Large {
         })
     }
 
-    /// Moves the break up, so that the region ends at `end` at least; or if others have moved it, starts a new top
-    /// with room for `anew` bytes. Returns whether that could be done.
+    /// Moves the break up, so that the region ends at `end` at least; or, the first time or if others have moved it,
+    /// starts a new top with room for `anew` bytes. Returns whether that could be done.
     fn grow(&mut self, end: usize, anew: usize) -> bool {
         let (old_top, old_end) = (self.top, self.region.end);
         let Some(start) = self.region.grow(end, anew + 2 * MIN_BLOCK) else { return false };
@@ -136,7 +136,7 @@ impl Large {
             // The first page may have been somebody else's, up to its middle.
             self.zeroed_from = start.next_multiple_of(PAGE_GRANULARITY);
             if old_end != 0 {
-                // SAFETY: this is the last word below the old end. What was the top lies after a block in use.
+                // SAFETY: the old top ended here, a word below the old end. What was the top lies after a block in use.
                 unsafe {
                     *word(old_end - WORD) = 0;
                     if old_top < old_end - WORD {
@@ -162,9 +162,9 @@ impl Large {
         }
     }
 
-    /// Makes memory free: a part of the top, which may go back to the kernel, or a block in a bin. It coalesces with
-    /// what is free after it.
-    /// Safety: it is nobody's, and lies after a block in use, and before the top or another block.
+    /// Makes memory a part of the top, which may go back to the kernel, or a free block, with what is free after it.
+    /// Safety: nobody uses the memory, which lies after a block in use. It ends where the top or another block starts,
+    /// and has at least [`MIN_BLOCK`] bytes if that is a block.
     unsafe fn make_free(&mut self, start: usize, mut end: usize) {
         // SAFETY: from the top on, all is free. Any other block has a header, and has room for what is written here.
         unsafe {
@@ -186,7 +186,7 @@ impl Large {
     }
 
     /// Takes a free block out of its bin, or what is free at the top, and returns its end.
-    /// Safety: the block is in a bin, or this is the top.
+    /// Safety: `start` is where the top starts, or where a block in a bin starts.
     unsafe fn remove(&mut self, start: usize) -> usize {
         if start == self.top {
             self.top = self.region.end - WORD;

@@ -49,8 +49,8 @@ use lock::Lock;
 /// block of up to 1 KiB, or of up to 64 KiB if it is aligned to a page, may move when its size changes, and so may a
 /// block that becomes that small. So `realloc` can fail even when it makes a block smaller.
 ///
-/// As [`GlobalAlloc`] says, it is undefined behaviour to free or resize anything but a block in use, for example to free
-/// a block twice, or to give another layout than the block has. The heap doesn't check that.
+/// As [`GlobalAlloc`] says, it is undefined behaviour to free or resize anything but a block in use, for example to
+/// free a block twice, or to give another layout than the block has. The heap doesn't check that.
 pub struct Heap(Lock<Blocks>);
 
 impl Heap {
@@ -66,13 +66,13 @@ impl Heap {
     }
 }
 
-// SAFETY: the blocks of each part are apart, in the region's memory. The layout says which part a block is from.
+// SAFETY: no two blocks overlap. The layout says whether a block is in a run or is a large one.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.0.locked(|blocks| blocks.allocate(layout)).map_or(null_mut(), |(block, _)| block)
     }
 
-    /// What the kernel has just given is zeroed already.
+    /// Zeroes what may have been written to. In a large block, what the kernel has just provided is zero already.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some((block, written)) = self.0.locked(|blocks| blocks.allocate(layout)) else { return null_mut() };
         // SAFETY: this is in the new block.

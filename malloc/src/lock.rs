@@ -2,7 +2,7 @@
 //!
 //! A thread that finds it free takes it without a system call. One that finds it held looks again a few times. Then it
 //! marks the lock, and sleeps in the kernel while the lock has that mark (`man 2 futex`). A thread that frees a lock
-//! with the mark has the kernel wake one of those that wait.
+//! with the mark asks the kernel to wake one of the threads that wait.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -50,8 +50,8 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        // This is how often the thread spins before each look, as powers of two. To look more often would slow down the
-        // thread that holds the lock: its memory would go from one processor to the other and back each time.
+        // The thread spins 2^`power` times before each look. To look more often would slow down the thread that holds
+        // the lock: the memory of the lock would go from one processor to the other and back each time.
         for power in 7..12 {
             (0..1 << power).for_each(|_| spin_loop());
             if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {

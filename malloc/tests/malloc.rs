@@ -20,7 +20,7 @@ fn the_break_moves_as_the_table_says() {
         // All memory comes from `brk`.
         assert!(traced.calls.iter().all(|call| ["brk", "write", "exit_group"].contains(&&*call.name)), "{traced:?}");
 
-        // Where the break is, and how many bytes it has moved.
+        // Where the break is, and how many bytes that is above the start.
         let lines = traced.stdout().lines().filter_map(|line| line.split_once(" 0x")).map(|(_, numbers)| numbers);
         let rows = lines.map(|numbers| numbers.trim().split_once(' ').unwrap());
         let rows: Vec<(u64, u64)> = rows.map(|(end, moved)| (hex(end), moved.trim().parse().unwrap())).collect();
@@ -32,7 +32,7 @@ fn the_break_moves_as_the_table_says() {
 
         let moved: Vec<_> = rows.iter().map(|(_, moved)| *moved).collect();
         let [_, text, at_once, grown, dropped, copied, all_dropped] = moved[..] else { panic!("{moved:?}") };
-        // So many bytes has a Vec. The break moves in steps, so that not every block takes a system call.
+        // Each `Vec` has `vec` bytes. The break moves in steps of `step` bytes, so that few blocks take a system call.
         let (vec, step) = if program.ends_with("malloc") { (160_000, 64 << 10) } else { (8_000, 4096) };
         assert!(text > 0 && at_once >= vec + 2 && grown >= 2 * vec + 2 && dropped == grown, "{moved:?}");
         assert!(traced.named("brk").iter().all(|call| call.address(0) % step == 0), "{traced:?}");
@@ -46,7 +46,7 @@ fn the_break_moves_as_the_table_says() {
     }
 }
 
-/// One call of `brk` fails, or this one and all after it.
+/// One call of `brk` fails, or that call and all after it.
 #[test]
 fn a_call_of_brk_that_fails_is_reported_or_does_no_harm() {
     needs!(Ptrace);

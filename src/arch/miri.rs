@@ -1,5 +1,5 @@
 //! A machine for Miri, which finds undefined behaviour, but knows no assembly. This takes the place of `mod.rs`, which
-//! says what the functions do. Miri itself has two of them, from C. The program break moves in an array.
+//! says what the functions do. Miri itself has C's `write` and `exit`. The program break moves in an array.
 
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 

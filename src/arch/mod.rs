@@ -5,7 +5,7 @@
 //! - `syscall1` and `syscall3`, which make a system call with one argument and with three: the registers of the
 //!   convention (`man 2 syscall`), and the one instruction that enters the kernel. The kernel doesn't touch the stack,
 //!   and keeps all other registers, except for those of SVE and of RISC-V's vectors, which this program isn't built
-//!   for. The functions are as safe as the system call that they make.
+//!   for. The functions are unsafe: the caller makes sure of what the system call requires.
 //! - `_start!`, a macro that defines `_start`, where the kernel starts a program. It calls the function that `entry!`
 //!   names, with the stack aligned as functions expect it, and a debugger's backtrace ends there.
 

@@ -2,8 +2,8 @@
 //! Programming Language*, 8.7.
 //!
 //! A new block is split off from the first free block that has room for it. If none has, it comes from the top of the
-//! heap, as in `bump`. A block that is freed coalesces with the free memory on both sides of it. If that is at the top
-//! of the heap, the break moves down. So here too, nobody else may move the break. The next stage is
+//! heap, as in `bump`. A block that is freed coalesces with the free memory on both sides of it. Where whole pages
+//! are free at the top of the heap, the break moves down. Here too, nobody else may move the break. The next stage is
 //! [`program_break_malloc::Heap`].
 #![no_std]
 #![no_main]

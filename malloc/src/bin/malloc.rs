@@ -1,4 +1,4 @@
-//! From a free list to a heap that is quick, also for threads: `program_break_malloc::Heap`, for as many numbers that
+//! From a free list to a heap that is quick, also for threads: `program_break_malloc::Heap`, with so many numbers that
 //! the heap moves the break up several times, in large steps, and down again.
 #![no_std]
 #![no_main]

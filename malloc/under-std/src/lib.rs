@@ -28,8 +28,8 @@ pub const CASES: [(&str, fn()); 7] = [
         black_box(numbers);
     }),
     ("1,000,000 boxes of 48 bytes, dropped in order", || boxes(|_| ())),
-    ("in reverse", || boxes(|boxes| boxes.reverse())),
-    ("at random", || boxes(|boxes| Rng::with_seed(0x5eed).shuffle(boxes))),
+    ("the same boxes, in reverse order", || boxes(|boxes| boxes.reverse())),
+    ("the same boxes, in random order", || boxes(|boxes| Rng::with_seed(0x5eed).shuffle(boxes))),
     ("a `BTreeMap` of 300,000, half emptied", || {
         let (mut map, mut random) = (BTreeMap::new(), Rng::with_seed(0x5eed));
         for n in 0..300_000 {
@@ -54,7 +54,7 @@ pub const CASES: [(&str, fn()); 7] = [
     }),
 ];
 
-/// Makes boxes, and drops them in another order.
+/// Makes boxes, lets `reorder` change their order, and drops them.
 fn boxes(reorder: impl FnOnce(&mut [Box<[u8; 48]>])) {
     let mut boxes: Vec<_> = (0..1_000_000).map(|n| Box::new([n as u8; 48])).collect();
     reorder(&mut boxes);

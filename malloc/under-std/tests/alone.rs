@@ -14,7 +14,7 @@ static FIRST: extern "C" fn() = under_std::before_the_heap;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// The largest size of a page on any machine, in bytes.
+/// The largest size of a page on the supported architectures, in bytes.
 const PAGE: usize = 64 * KIB;
 
 /// A heap. As long as it exists, no other test has one.
@@ -32,10 +32,10 @@ fn now() -> usize {
     current_break().unwrap().addr()
 }
 
-/// Moves the break up by `bytes` behind the back of the heap, and fills the new memory with 9.
+/// Moves the break up by `bytes`, as others do, and fills the new memory with 9.
 fn others_take(bytes: usize) -> &'static [u8] {
     let start = current_break().unwrap();
-    // SAFETY: the break moves up, and nobody else has what lies below it.
+    // SAFETY: the break moves up, and nobody else uses the memory between the old break and the new one.
     unsafe {
         move_break(start.wrapping_add(bytes)).expect("memory");
         start.write_bytes(9, bytes);
@@ -142,7 +142,7 @@ fn finds_room_for_a_run_without_a_long_search() {
     (50..150).chain(0..50).chain(150..200).for_each(|n| heap.free(gaps[n], 25_000));
     let start = gaps[50].map_addr(|address| address.next_multiple_of(PAGE));
     let size = (gaps[149].addr() - start.addr()) / PAGE * PAGE;
-    // SAFETY: what is in use there isn't used again.
+    // SAFETY: the blocks there aren't used again.
     assert_eq!(unsafe { libc::mprotect(start.cast(), size, libc::PROT_NONE) }, 0);
     (0..50_000).for_each(|_| _ = heap.alloc(100));
 }
@@ -170,7 +170,7 @@ fn gives_memory_back_when_others_above_have_gone() {
     assert!(heap.size() < MIB, "{}", heap.size());
 
     // A block that can't grow, since others are above it, moves above their memory, and its old place is used again.
-    // However often the heap couldn't give back what is below others, what is above them comes back.
+    // The heap gives back what is above others, however often it could not give back what is below them.
     let below = heap.alloc(130 * MIB);
     let others = others_take(5000);
     let end = others.as_ptr_range().end.addr();

@@ -35,8 +35,8 @@ pub fn draw(heap_start: usize, program_break: usize) -> Result<(), Error> {
                     "" if end > isize::MAX as usize => "no user memory",
                     "" => "nothing",
                     _ if name == "[stack]" => "stack; grows down",
-                    // The kernel calls the program by its path.
                     _ if start >= heap_end => name,
+                    // The kernel calls all parts of the program by its path.
                     _ => landmarks.iter().find(|&&(address, ..)| address <= start).map_or(name, |&(.., part)| part),
                 };
                 draw_line(out, &landmarks, end)?;

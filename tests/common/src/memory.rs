@@ -50,7 +50,7 @@ pub fn drawn(text: &str, maps: &[Region], size: u64) -> (Vec<Region>, BTreeMap<S
     for two in parts.windows(2) {
         let ([end, _, side, name, written, permissions], start) = (two[0], hex(two[1][0]));
         let (end, name, permissions) = (hex(end), name.to_string(), permissions.to_string());
-        // The number of bytes is exact, or rounded, if there is one.
+        // If there is a number of bytes, it is exact or rounded.
         if let Some((number, unit)) = written.replace(',', "").trim_start_matches("about").trim().split_once(' ') {
             let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
             let power = units.iter().position(|name| *name == unit).unwrap();

@@ -32,14 +32,14 @@ pub fn lacks(need: &str) -> bool {
     fails("ALL_TESTS", command)
 }
 
-/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. With
-/// `variable` in the environment, that is a failure. (If its name is empty, it never is.)
+/// Whether a command of the shell fails here. If it does, this says that the test leaves something out, and why. But if
+/// `variable` is set in the environment, this panics. (An empty `variable` is never set.)
 #[track_caller]
 pub fn fails(variable: &str, command: &str) -> bool {
     let fails = !limited("sh").args(["-c", command]).output().unwrap().status.success();
     if fails {
         assert!(std::env::var_os(variable).is_none(), "this fails here: {command}");
-        // What a test that passes writes with eprintln! is never seen.
+        // The output of eprintln! in a test that passes isn't shown.
         #[expect(clippy::explicit_write)]
         writeln!(stderr(), "{}: something is left out, since this fails here: {command}", Location::caller()).unwrap();
     }

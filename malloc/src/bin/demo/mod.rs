@@ -1,5 +1,5 @@
-//! The program that `bump`, `free_list` and `malloc` run, each on its own allocator. Each line that the program prints
-//! is a step, and says where the program break is after that step, and how many bytes it has moved in all.
+//! The program that `bump`, `free_list` and `malloc` run, each on its own allocator. Each line that it prints is for a
+//! step: where the program break is after the step, and how many bytes that is above where the break was at the start.
 
 extern crate alloc;
 
@@ -13,7 +13,7 @@ program_break::entry!(main);
 
 fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "moved in all")?;
+    writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "above start")?;
     let start = current_break()?;
     let mut print = |what: &str| {
         let program_break = current_break()?;

@@ -51,7 +51,7 @@ endif
 alloc: tools ## build ./alloc, with debug information (as make alone)
 	cargo build $(for-target) --bin alloc
 	@rm -f alloc
-	@cp $(built)/debug/alloc .
+	@cp "$(built)/debug/alloc" .
 
 run: $(if $(cross),tools,alloc) ## build it and run it (TARGET=... for another architecture)
 	$(if $(cross),cargo run $(for-target) --bin alloc,./alloc)
@@ -65,7 +65,7 @@ gdb-with-python: tools
 
 gdb: alloc gdb-with-python ## step through it in gdb, with a guided tour (or PROGRAM=...)
 	$(if $(program),cargo build $(for-target) --workspace --bin $(program))
-	$(gdb) -x gdb/tour.py $(if $(program),$(built)/debug/$(program),./alloc)
+	$(gdb) -x gdb/tour.py $(if $(program),"$(built)/debug/$(program)",./alloc)
 
 layout: tools ## let a process draw its own virtual memory (or TARGET=...)
 	cargo run $(for-target) --bin layout
@@ -85,12 +85,12 @@ asm: gdb-with-python ## show its machine code beside the article's
 	    { echo "make: the article's assembly is for x86-64, and this machine is not" >&2; exit 1; }
 	@cargo build $(for-target) --profile asm --bin alloc
 	@rustc --version
-	@$(gdb) -nx -batch-silent -x benches/asm.py $(built)/asm/alloc
+	@$(gdb) -nx -batch-silent -x benches/asm.py "$(built)/asm/alloc"
 
 docs: gdb-with-python ## record four programs, in docs/memory.svg and docs/index.html
 	cargo build $(for-target) --workspace --bins
 	@for program in alloc bump free_list malloc; do \
-	    echo "recording $$program"; $(gdb) -nx -batch -x gdb/record.py $(built)/debug/$$program || exit; \
+	    echo "recording $$program"; $(gdb) -nx -batch -x gdb/record.py "$(built)/debug/$$program" || exit; \
 	done
 
 # With ALL_TESTS=1, it is a failure if a test is left out because this machine can't do what the test needs. With

@@ -8,8 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-# How much of what is in memory of the heap is read and compared, in bytes.
-COMPARED = 1024 * 1024
+COMPARED = 1024 * 1024  # how many bytes of the heap are read and compared, of those that are in memory
 
 
 def size(length):
@@ -73,8 +72,6 @@ class Memory:
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
             return f"This memory is {region.owner()}, but not mapped for such an access."
-        if address >= 2**63:
-            return "The kernel keeps such addresses for itself."
         if self.end <= address < self.top:
             return "The kernel took this page back when the break moved down."
         above = [region for region in self.regions if region.start > address]

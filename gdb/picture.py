@@ -10,7 +10,6 @@ from textwrap import wrap
 from event import PAGE, about, dump, size  # beside this file
 
 KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
-KINDS_OF_FREE = {"bump": "lost", "free_list": "free"}
 TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
 LINE = 12  # the height of a line of text
 MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
@@ -72,7 +71,7 @@ def draw(event, name, blocks, top):
     for low, high, kind in shown:
         height = y(low) - y(high)
         is_marked = kind != "n" and any(low <= address < high for address in named if address)
-        what = KINDS_OF_FREE.get(name, "freed") if kind == "f" else KINDS[kind]
+        what = {"bump": "lost", "free_list": "free"}.get(name, "freed") if kind == "f" else KINDS[kind]
         words = f"{low:#x}: {size(high - low)}"
         if is_marked or low in free or height >= LINE or len(shown) < 4:
             yield box(kind + " marked" * is_marked, low, high)

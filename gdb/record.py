@@ -18,11 +18,6 @@ from event import Call  # beside this file
 from process import Process, arguments_of, pid  # beside this file
 
 
-def allocator_call(frame, result):
-    """A call of one of Rust's functions for the heap."""
-    return Call(frame.name().split("__rust_")[1], arguments_of(frame), result)
-
-
 class Recorder(Process):
     """A process of which more is seen: what it asks of its allocator, and what a free list keeps in its free blocks."""
 
@@ -37,14 +32,18 @@ class Recorder(Process):
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
             self.call_at(gdb.Breakpoint, f"*{result:#x}", self.on_block)
 
+    def call(self, frame, result):
+        """Returns a call of one of Rust's functions for the heap."""
+        return Call(frame.name().split("__rust_")[1], arguments_of(frame), result)
+
     def on_block(self, breakpoint):
         frame = gdb.newest_frame()
         result = 0 if "dealloc" in frame.name() else int(frame.read_register("rax"))
-        self.calls.append(allocator_call(frame, result))
+        self.calls.append(self.call(frame, result))
 
     def add(self, *event, now=None):
         frames = [frame for frame in FrameIterator(gdb.newest_frame()) if "__rust_" in (frame.name() or "")]
-        self.calls += [allocator_call(frame, None) for frame in frames]  # which have not returned yet
+        self.calls += [self.call(frame, None) for frame in frames]  # which have not returned yet
         super().add(*event, now=now)
 
     def memory_now(self):

@@ -48,7 +48,7 @@ fn the_tour_says_which_programs_it_cannot_follow() {
 /// On a terminal of 80 columns and 24 lines, with Enter for each step but the first.
 #[test]
 fn the_tour_works_in_any_directory_and_locale_and_on_a_small_terminal() {
-    needs!(Ptrace);
+    needs!(Ptrace, Script);
     let directory = tempfile::Builder::new().prefix("it's a blank, a comma & an \"ö\"").tempdir().unwrap();
     let there = directory.path();
     shell(there, "ln -s \"$0/gdb\" \"$0/src\" .");

@@ -255,10 +255,11 @@ fn zeroes_what_is_not_new() {
 /// Heaps in two threads never take each other's memory, though both move the break.
 #[test]
 fn several_heaps_share_the_break() {
-    let _alone = Alone::new();
+    let alone = Alone::new();
     let layout = bytes(200 * KIB);
+    let (times, turns) = if cfg!(miri) { (1, 1) } else { (500, 10) };
     let work = |fill: u8| {
-        for _ in 0..if cfg!(miri) { 1 } else { 5000 } {
+        for _ in 0..turns {
             let heaps: [_; 20] = std::array::from_fn(|_| Heap::new());
             // SAFETY: the blocks are from these heaps, and have so many bytes.
             unsafe {
@@ -269,7 +270,11 @@ fn several_heaps_share_the_break() {
             }
         }
     };
-    std::thread::scope(|scope| (1..=2).for_each(|fill| drop(scope.spawn(move || work(fill)))));
+    for _ in 0..times {
+        std::thread::scope(|scope| (1..=2).for_each(|fill| drop(scope.spawn(move || work(fill)))));
+        // SAFETY: the heaps are gone.
+        unsafe { move_break(with_exposed_provenance_mut(alone.start)) }.expect("down");
+    }
 }
 
 /// Blocks of the sizes that programs ask for most lie side by side, and so do those that are aligned to a page. The

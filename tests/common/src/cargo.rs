@@ -88,7 +88,7 @@ pub fn copy_of_the_project(name: &str) -> PathBuf {
     let commands = r#"
         find . -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
         git init --quiet
-        git --git-dir=.git --work-tree="$0" add --all
+        git -c core.excludesFile=/dev/null --git-dir=.git --work-tree="$0" add --all
         git -c core.autocrlf=true checkout-index --all
     "#;
     shell(&copy, commands);

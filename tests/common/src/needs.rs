@@ -25,6 +25,8 @@ pub fn lacks(need: &str) -> bool {
         "FixedAddresses" => "setarch $(uname -m) -R true",
         // With a gdb that has Python. Some containers refuse it.
         "Ptrace" => "strace -o /dev/null true && gdb -nx -batch -ex 'python print(1)' | grep 1",
+        // For a terminal of a given size.
+        "Script" => "script -qec true /dev/null",
         // The README is about pages of this size.
         "SmallPages" => "[ $(getconf PAGE_SIZE) = 4096 ]",
         _ => panic!("{need}"),

@@ -14,6 +14,7 @@ fn main() {
         return;
     }
 
+    let debug = var("DEBUG").expect("cargo sets it") != "false";
     let args = [
         // These leave out the C library, and its files that define another `_start`.
         "-nostartfiles",
@@ -25,7 +26,7 @@ fn main() {
         "-Wl,--build-id=none",
         // The linker script. The linker searches the directories of the libraries for it. Without debug information,
         // local symbols, such as the names of source files, are dropped, too. The global ones stay.
-        if var("DEBUG").expect("cargo sets it") == "false" { "-Wl,-Tlinker.ld,--discard-all" } else { "-Tdebug.ld" },
+        if debug { "-Tprogram-break-debug.ld" } else { "-Wl,-Tprogram-break-linker.ld,--discard-all" },
     ];
     for arg in args {
         println!("cargo::rustc-link-arg-bins={arg}");
@@ -33,12 +34,12 @@ fn main() {
     // Cargo gives this to the build scripts of packages that depend on this one, as DEP_PROGRAM_BREAK_LINK_ARGS.
     println!("cargo::metadata=link-args={}", args.join(" "));
 
-    // The linker finds the scripts here, for those packages, too. If the checkout is moved, cargo knows that this
-    // directory has moved with it.
+    // The linker finds the scripts here, for those packages, too, under names that no script in the current directory
+    // has. If the checkout is moved, cargo knows that this directory has moved with it.
     let out = var("OUT_DIR").expect("cargo sets it");
     println!("cargo::rustc-link-search={out}");
     for script in ["linker.ld", "debug.ld"] {
-        copy(script, format!("{out}/{script}")).expect("a copy of the linker script");
+        copy(script, format!("{out}/program-break-{script}")).expect("a copy of the linker script");
         println!("cargo::rerun-if-changed={script}");
     }
 }

@@ -19,8 +19,7 @@ macro_rules! needs {
 #[track_caller]
 pub fn lacks(need: &str) -> bool {
     let command = match need {
-        // Debian's, for the page.
-        "Browser" => "chromium --version",
+        "Browser" => "chromium --version", // Debian's, for the page
         // For a process whose addresses are the same each time. Docker's default filter of system calls refuses it.
         "FixedAddresses" => "setarch $(uname -m) -R true",
         // With a gdb that has Python. Some containers refuse it.

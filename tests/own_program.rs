@@ -38,7 +38,7 @@ fn may_do_more_with_mem_and_without() {
     let musl = format!("{}-unknown-linux-musl", std::env::consts::ARCH.replace("riscv64", "riscv64gc"));
     for (triple, profile) in [("", "dev"), ("", "release"), (&musl, "dev"), (&musl, "release")] {
         let core = format!("ls \"$(rustc --print target-libdir --target {triple})\"");
-        if triple == musl && fails("ALL_TARGETS", &core) {
+        if triple == musl && fails("", &core) {
             continue;
         }
         // Without optimisation, core itself may call `memcpy`.

@@ -31,10 +31,8 @@ class Region:
     permissions: str  # empty if they are not the same throughout
     name: str
 
-    def owner(self):
-        """Returns whose it is, for a sentence."""
-        owners = {"program": "the program's own", "heap": "the heap's", "stack; grows down": "the stack's"}
-        return owners.get(self.name, f"in {self.name}")
+    def __str__(self):
+        return f"part of the {self.name.split(';')[0]}"
 
 
 @dataclass
@@ -71,14 +69,10 @@ class Memory:
     def whose(self, address):
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
-            return f"This memory is {region.owner()}, but not mapped for such an access."
+            return f"This memory is {region}, but not mapped for such an access."
         if self.end <= address < self.top:
             return "The kernel took this page back when the break moved down."
-        above = [region for region in self.regions if region.start > address]
-        if above and "stack" in above[-1].name and above[-1].start - address < 256 * PAGE:
-            return f"Nothing is mapped at {address:#x}, below the stack."
-        below = [region for region in self.regions if region.end <= address]
-        is_above = 0 < self.heap_start <= address and below[0].start <= self.heap_start
+        is_above = 0 < self.end <= address and not any(self.end <= region.start < address for region in self.regions)
         return f"Nothing is mapped at {address:#x}{', above the break' * is_above}."
 
     def bytes_from(self, start, end):
@@ -100,7 +94,8 @@ class Call:
 
     def __str__(self):
         shown = ", ".join(hex(value) if name == "ptr" else str(value) for name, value in self.arguments.items())
-        return f"{self.name}({shown}){f' = {self.result:#x}' if self.result else ''}"
+        result = ", in progress" if self.result is None else f" = {self.result:#x}" * bool(self.result)
+        return f"{self.name}({shown}){result}"
 
 
 def dump(start, data, is_more):
@@ -135,10 +130,9 @@ class Event:
             self.changed += [address + n for n in range(len(page) * (page != old)) if page[n] != old[n]]
         moved = self.after.program_break - self.before.program_break
         self.moved = moved and f"{'up' if moved > 0 else 'down'} by {size(abs(moved))}"  # the break
+        # Where not all is compared, it isn't known how much has changed.
         is_all = sum(map(len, self.after.data.values())) < COMPARED
-        where = f" in the first {size(COMPARED)}{' that are in memory' * (self.after.pages is not None)}"
-        # Where not all is compared, it isn't known that nothing has changed.
-        self.change = f"{size(len(self.changed))} changed{where * (not is_all)}. " * (is_all or bool(self.changed))
+        self.change = f"{size(len(self.changed))} changed. " * is_all
         # How many bytes of the heap came into memory, if this is known.
         before, after = self.before.in_memory(), self.after.in_memory()
         self.faulted_in = None if None in (before, after) else after - before
@@ -206,15 +200,14 @@ class Event:
             reason = f" {memory.whose(self.failed_at)}" if self.failed_at is not None else ""
             return "nothing is written", f"The call fails: {os.strerror(-self.result)}.{reason}"
         remark, end = f"The kernel has written {self.result:,} of the {size(length)}.", address + self.result
-        where = " from the heap" if address >= memory.heap_start else " partly from the heap"
-        if not (address < max(memory.end, memory.program_break) and memory.heap_start < end):
-            where = ", not from the heap"
-            remark += f" This memory is {memory.region_at(address).owner()}."
+        is_heap = memory.heap_start <= address < max(memory.end, memory.program_break)
+        if not is_heap:
+            remark += f" The first is {memory.region_at(address)}."
         elif end > memory.program_break:
             remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
         verb = "is" if self.result == 1 else "are"
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
-        return f"{size(self.result)} {verb} {to}{where}", remark
+        return f"{size(self.result)} {verb} {to}{' from the heap' * is_heap}", remark
 
     def words_of_store(self):
         remark, faulted_in = self.change, self.faulted_in
@@ -236,6 +229,5 @@ class Event:
     def words_of_fault(self):
         name, address = self.arguments
         if address is None:
-            remark = "The processor doesn't report the address: it is one that no memory can have."
-            return f"{name} ends the program", remark
+            return f"{name} ends the program", "The processor doesn't report the address, which no memory can have."
         return f"an access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"

@@ -1,6 +1,5 @@
-"""Draws the memory of a recorded program after a step, for the page and for docs/memory.svg. There, CSS alone shows the
-steps of alloc in turn, for a minute at most. After that, and for a viewer who prefers reduced motion, the third one is
-seen.
+"""Draws the memory of a recorded program after a step, for the page and for docs/memory.svg, where CSS alone shows the
+steps of alloc in turn.
 """
 
 from html import escape
@@ -12,31 +11,16 @@ from event import PAGE, about, dump, size  # beside this file
 KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
 TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
 LINE = 12  # the height of a line of text
-MINUTE, SECONDS = 60, 2.4  # how long the steps turn, and how long each is seen if they are few
-LISTED = 5  # how many titles there is room for
-
-
-def parts(blocks, memory):
-    """Returns the parts of the heap from the bottom up: where each starts and ends, and its kind."""
-    shown, at = [], memory.heap_start
-    for low, high, kind in [*blocks, (memory.program_break, memory.end, "b")]:
-        shown += [(at, low, "n"), (low, high, kind)]
-        at = high
-    return [part for part in shown if part[0] < part[1]]
 
 
 def spread(labels):
     """Moves labels apart that overlap. A label is the place where it belongs, its lines and its class, and the lowest
-    label is first. Returns each label after the place of its last line."""
-    places, y = [], BOTTOM + 2 * LINE
-    for at, lines, _ in labels:
-        y = min(at + 4, y - LINE)
-        places.append(y)
-        y -= LINE * (len(lines) - 1)
-    y = TOP - LINE
-    for n, (_, lines, _) in reversed(list(enumerate(labels))):
-        places[n] = y = max(places[n], y + LINE * len(lines))
-    return zip(places, labels)
+    label is first. Returns each label after the place of its first line."""
+    y, above = BOTTOM + 2 * LINE, sum(len(lines) for _, lines, _ in labels)
+    for at, lines, kind in labels:
+        above -= len(lines)
+        y = max(min(at + 4, y - LINE) - LINE * (len(lines) - 1), TOP + LINE * above)
+        yield y, at, lines, kind
 
 
 def text(x, y, words, kind=""):
@@ -66,7 +50,10 @@ def draw(event, name, blocks, top):
         first, *_, last = [*run] * 2
         yield box("mem" if is_in_memory else "promised", first, last + PAGE)
 
-    labels, shown = [], parts(blocks, memory)
+    labels, shown, at = [], [], start
+    for low, high, kind in [*blocks, (memory.program_break, memory.end, "b")]:
+        shown += [(low, high, kind) for low, high, kind in [(at, low, "n"), (low, high, kind)] if low < high]
+        at = high
     free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
     for low, high, kind in shown:
         height = y(low) - y(high)
@@ -93,8 +80,7 @@ def draw(event, name, blocks, top):
     leads = f'<path class="break" d="M66 {y(memory.program_break):.4g}H146"/><path class="lead" d="'
     for x, lead, labels in [(164, "M142 {:.4g}L162 {:.4g}", labels), (62, "M70 {:.4g}L64 {:.4g}", edges)]:
         yield f'<g transform="translate({x})">'
-        for place, (at, lines, kind) in spread(labels):
-            first = place - LINE * (len(lines) - 1)
+        for first, at, lines, kind in spread(labels):
             leads += lead.format(at, first - 4)
             for n, line in enumerate(lines):
                 yield text("", first + n * LINE, line, kind * (n == 0))
@@ -102,30 +88,20 @@ def draw(event, name, blocks, top):
     yield f'{leads}"/>'
 
 
-def replace(svg, events, top):
-    """Returns the picture with other steps. What is before the comment stays as it is."""
-    turn, share = min(SECONDS * len(events), MINUTE), 100 / len(events)
+def replace(svg, steps, top):
+    """Returns the picture with other steps, side by side. What is before the comment stays as it is."""
     lines = [svg.split("<!-- steps -->")[0] + "<!-- steps -->"]
-    lines.append(f'<desc id="desc">The steps: {escape("; ".join(event.title for event in events))}.</desc>')
-    lines += ["<style>", "@media (prefers-reduced-motion: no-preference) {"]
-    lines.append(f".step {{ animation: {turn:g}s step-end {MINUTE // turn:g} }} }}")
-    for event in events:
-        end = share * event.number
-        frames = f"0% {{ opacity: 0 }} {end - share:g}% {{ opacity: 1 }} {end:g}% {{ opacity: 0 }}"
-        lines.append(f"@keyframes step{event.number} {{ {frames} }}")
-    lines.append("</style>")
-    for event in events:
-        still = " still" * (event.number == min(3, len(events)))  # where it comes to rest
-        lines.append(f'<g class="step{still}" style="animation-name: step{event.number}">')
-        lines.append('<g class="words">')
-        listed = (event.number - 1) // LISTED * LISTED
-        for row, other in enumerate(events[listed : listed + LISTED]):
+    lines.append(f'<desc id="desc">The steps: {escape("; ".join(event.title for event, _ in steps))}.</desc>')
+    lines.append(f'<g class="steps" style="--count: {len(steps)}">')
+    for n, (event, blocks) in enumerate(steps):
+        lines += [f'<g class="step" transform="translate({10000 * n})">', '<g class="words">']
+        first = n // 5 * 5  # there is room for five titles
+        for row, (other, _) in enumerate(steps[first : first + 5]):
             kind = "title" + " now" * (other is event)
             lines.append(text(366, 32 + 20 * row, f"Step {other.number}: {other.title}", kind))
-        (line, code), memory = event.lines[-1], event.after
-        words = [f"src/main.rs, line {line}", code.strip(), event.call(), *dump(*event.shown()), memory.state()]
-        words += wrap(event.remark, 60)
-        for row, said in enumerate(filter(None, words)):
+        number, code = event.lines[-1]
+        words = [f"src/main.rs, line {number}", code.strip(), event.call(), *dump(*event.shown()), event.after.state()]
+        for row, said in enumerate(filter(None, [*words, *wrap(event.remark, 60)])):
             lines.append(text(366, 165 + 19 * row, escape(said.strip())))
-        lines += ["</g>", *draw(event, "alloc", [(memory.heap_start, memory.program_break, "u")], top), "</g>"]
-    return "\n".join([*lines, "</svg>\n"])
+        lines += ["</g>", *draw(event, "alloc", blocks, top), "</g>"]
+    return "\n".join([*lines, "</g>\n</svg>\n"])

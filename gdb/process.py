@@ -15,6 +15,7 @@ from gdb.FrameIterator import FrameIterator
 CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 MANY = 2**22  # if a heap has more pages, nothing looks up which of them are in memory
+gdb.execute("set host-charset UTF-8")  # In no locale, gdb takes all names for ASCII.
 
 
 def pid():
@@ -45,16 +46,13 @@ class Process:
                 place, inner = inner.function or place, inner.superblock
             if place.line > main.line and place.symtab.filename == main.symtab.filename:
                 pcs.setdefault(place.line, pc)
-        # In no locale, gdb takes all names for ASCII.
-        with gdb.with_parameter("host-charset", "UTF-8"):
-            self.file, path = main.symtab.filename, os.fsdecode(main.symtab.fullname().encode())
+        self.file, path = main.symtab.filename, os.fsdecode(main.symtab.fullname().encode())
         self.source = {line: linecache.getline(path, line).rstrip() for line in range(main.line, max(pcs) + 1)}
         for name, function in CALLS.items():
             self.call_at(gdb.Breakpoint, function, self.on_call, name)
         # Each line of main starts with a breakpoint. It is disabled at the second hit since the last event, so that
         # loops run fast.
-        starts = [(f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
-        self.line_breakpoints = [self.call_at(gdb.Breakpoint, *start) for start in starts]
+        self.line_starts = [self.call_at(gdb.Breakpoint, f"*{pc:#x}", self.on_line, line) for line, pc in pcs.items()]
         self.forget()
         gdb.events.stop.connect(self.on_stop)
         gdb.events.memory_changed.connect(self.on_memory_changed)
@@ -73,7 +71,7 @@ class Process:
     def enable(self):
         """Begins with the lines of the next event."""
         self.begin = len(self.trail)
-        for breakpoint in self.line_breakpoints:
+        for breakpoint in self.line_starts:
             breakpoint.enabled = True
 
     def call_at(self, kind, place, function, *known):
@@ -107,8 +105,7 @@ class Process:
         if self.result and self.result.is_valid():
             self.result.delete()
         if name != "exit":
-            returns = gdb.FinishBreakpoint, gdb.newest_frame()
-            self.result = self.call_at(*returns, self.on_return, site, name, arguments)
+            self.result = self.call_at(gdb.FinishBreakpoint, gdb.newest_frame(), self.on_return, site, name, arguments)
 
     def on_return(self, site, name, arguments, breakpoint):
         # An error is a negative number.
@@ -180,10 +177,9 @@ class Process:
         self.enable()
 
     def memory_now(self):
-        memory = Memory(self.heap_start, self.program_break, regions(), self.now.top)
+        memory = Memory(self.heap_start, self.program_break, regions(), self.now.top, None)
         pages, path = range(memory.heap_start & -PAGE, memory.end, PAGE), f"/proc/{pid()}/pagemap"
         # Not every kernel says which pages are in memory. For a very large heap, it would take long to read.
-        memory.pages = None
         if len(pages) <= MANY and os.path.exists(path):
             with open(path, "rb") as file:
                 file.seek(pages.start // PAGE * 8)
@@ -227,19 +223,17 @@ def regions():
     """Returns what is mapped now, from the highest address down. Neighbours that belong together are one region: the
     parts of the program, those of the heap, and what the kernel has added."""
     found = []
-    names = {b"[stack]": "stack; grows down", b"[heap]": "heap"}
+    names = {b"[stack]": "stack; grows down", b"[heap]": "heap", b"": "anonymous mapping"}
     names[os.fsencode(os.readlink(f"/proc/{pid()}/exe"))] = "program"
     with open(f"/proc/{pid()}/maps", "rb") as file:  # in any encoding: the program's path is in it
-        lines = [[*line.split(maxsplit=5), b""] for line in file]
+        lines = [[*line.split(maxsplit=5), b""] for line in file if b"[vsyscall]" not in line]
     for addresses, permissions, _, _, _, name, *_ in lines:
         start, end = (int(address, 16) for address in addresses.split(b"-"))
-        if start >= 2**63:
-            break  # the kernel's own memory
         permissions, name = permissions[:3].decode(), name.strip()
         name = names.get(name) or name.decode(errors="replace")
         if found and found[0].end == start:
             below = found[0]
-            if below.name == "program" and not name:
+            if below.name == "program" and name == names[b""]:
                 name = "program"  # its zeroed data
             if below.name[:1] == name[:1] == "[":
                 below.name = name = f"{name} to {below.name.split()[-1]}"

@@ -1,9 +1,9 @@
 """Records a run of alloc, bump, free_list or malloc: its part of docs/index.html, and of alloc also docs/memory.svg.
-
-    gdb -q -nx -batch -x gdb/record.py target/debug/bump        (`make docs` does this for each of them)
+`make docs` does this for each of them.
 """
 
 import sys
+from html import escape
 from pathlib import Path
 
 import gdb
@@ -12,9 +12,8 @@ from gdb.FrameIterator import FrameIterator
 HERE = Path(__file__).absolute().parent
 sys.dont_write_bytecode = True  # no __pycache__ beside the scripts
 sys.path.insert(0, str(HERE))
-import page  # beside this file
 import picture  # beside this file
-from event import Call  # beside this file
+from event import Call, dump, size  # beside this file
 from process import Process, arguments_of, pid  # beside this file
 
 
@@ -55,7 +54,57 @@ class Recorder(Process):
         return memory
 
 
-gdb.execute("set host-charset UTF-8")  # the path of the program, in any locale
+def blocks(events, name):
+    """Returns for each event the blocks then, from the bottom up: where each starts and ends, and its kind."""
+    used, freed = {}, {}
+    for event in events:
+        being_freed, memory = [], event.after
+        for call in event.calls:
+            block, size = call.arguments.get("ptr"), call.arguments.get("new_size", call.arguments["size"])
+            if call.result is None:
+                being_freed += [block] * (call.name == "dealloc")
+            elif block in used:
+                freed[block] = used.pop(block)
+            if call.result:
+                used[call.result], end = size, call.result + size
+                freed = {at: size for at, size in freed.items() if at + size <= call.result or end <= at}
+        found = [(at, at + size, "d" if at in being_freed else "u") for at, size in used.items()]
+        # A free list says itself what is free. Without an allocator, all that the program asks for is in use.
+        free = memory.free if name == "free_list" else [(at, at + size) for at, size in freed.items()]
+        found += [(low, high, "f") for low, high, *_ in free]
+        found += [(memory.heap_start, memory.program_break, "u")] * (name == "alloc")
+        # The break may have moved down since.
+        end = memory.program_break
+        yield sorted((low, min(high, end), kind) for low, high, kind in found if low < min(high, end))
+
+
+def page(html, name, steps, process, top):
+    """Returns the page with another part about this program, whose process has ended."""
+    before, after = html.split(f"<!-- {name} -->\n")
+    lines = [f"{before}<!-- {name} -->"]
+    for event, now in steps:
+        calls = "<br>".join(filter(None, [*map(str, event.calls), event.call()]))
+        numbers = " ".join(str(line) for line, _ in event.lines)
+        in_use = sum(high - low for low, high, kind in now if kind == "u")
+        lines.append(f'<section id="{name}/{event.number}" data-lines="{numbers}"><div class="words">')
+        lines.append(f"<h3>Step {event.number} of {len(steps)}: {event.title}</h3>")
+        lines.append(f'<p class="calls"><code>{calls}</code><p class="remark">{event.remark}')
+        if name == "alloc" and event.name != "brk":
+            lines += [f"<br><code>{escape(line.strip())}</code>" for line in dump(*event.shown())]
+        lines.append(f'<p class="key"><b class="break">break +{event.after.asked_for:,}</b>')
+        mapped = f'<b class="mem">in memory {event.after.in_memory() or 0:,}</b>'
+        lines.append(f'{mapped} <b class="u">in use {size(in_use)}</b></div>')
+        lines.append('<svg viewBox="-18 0 362 322" role="group" aria-label="The memory"><use href="#frame"/>')
+        lines += [*picture.draw(event, name, now, top), "</svg>\n</section>"]
+    lines.append(f'<div class="source"><p><code>main</code> in {process.file}<pre tabindex="0">')
+    lines += [f'<span data-line="{number}">{escape(line)}</span>' for number, line in process.source.items()]
+    lines.append('</pre></div><div class="output"><p>What it has printed, and after which step<pre tabindex="0">')
+    printed = [(event.number - (event.name != "write"), event.output) for event, _ in steps]
+    for number, text in [*printed, (len(steps), process.output)]:
+        lines += [f'<span data-step="{number}">{escape(line)}</span>' for line in text.decode().splitlines()]
+    return "\n".join([*lines, f"</pre></div>\n{after[after.index('</article>'):]}"])
+
+
 gdb.execute("set confirm off")  # after a failure, there may still be a process
 gdb.execute("set args > /dev/null")
 NAME = Path(gdb.current_progspace().filename).name
@@ -65,13 +114,11 @@ try:
     events = [*iter(process.advance, None)]
     if not events or pid():
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
-    top = max(1, *(event.after.mapped for event in events))  # as large as the heap ever is
-    files = {HTML: page.replace(HTML.read_text("utf-8"), NAME, events, process, top)}
+    steps, top = [*zip(events, blocks(events, NAME))], max(1, *(event.after.mapped for event in events))
+    HTML.write_text(page(HTML.read_text("utf-8"), NAME, steps, process, top), "utf-8")
     if NAME == "alloc":
-        files[SVG] = picture.replace(SVG.read_text("utf-8"), events, top)
+        SVG.write_text(picture.replace(SVG.read_text("utf-8"), steps, top), "utf-8")
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)
     gdb.execute("quit 1")
-for file, text in files.items():
-    file.write_text(text, "utf-8")

@@ -33,7 +33,7 @@ fn untrue(page: &str) -> Vec<&str> {
         let goes_on = unfinished.drain(..).all(|call| code.contains(call));
         // How many calls of each kind there are.
         let (mut counts, mut being_freed, mut named) = (BTreeMap::new(), 0, vec![]);
-        let call = r"\b((de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?)( <i>)?";
+        let call = r"\b((de|re)?alloc(?:_zeroed)?\((0x\w+)?(?:, )?(\d+)(?:, (\d+))?\)(?: = (0x\w+))?)(, in progress)?";
         for call in found(call, code) {
             let [block, size, new_size, result] = [3, 4, 5, 6].map(|group| number(&call, group));
             let name = call.get(2).map(|name| name.as_str());
@@ -155,6 +155,11 @@ fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
     let count = r##"<script>parent.postMessage([...document.querySelectorAll("section > svg")].filter(one =>
         one.checkVisibility()).length, "*")</script>"##;
     write("plain.html", &(script.into_owned() + count));
+    // Which step of the picture is seen, at nine times in milliseconds.
+    let turn = r#"<script>const [turn] = document.getAnimations(); turn.pause(); parent.postMessage([0, 2500, 4900, 7300,
+        9700, 12100, 59900, 60100, 1e9].map(time => (turn.currentTime = time, [...document.querySelectorAll(".step")]
+        .findIndex(step => Math.abs(step.getBoundingClientRect().left) < 2000))).join(""), "*")</script>"#;
+    write("picture.html", &(include_str!("../docs/memory.svg").to_string() + turn));
     let steps = found("<section id=\"(.*?)\"", COMMITTED);
     let mut steps: Vec<_> = steps.iter().map(|found| &found[1]).collect();
     let count = steps.len();
@@ -167,7 +172,9 @@ fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
                    --disable-sync --no-first-run --enable-logging=stderr --hide-scrollbars --dump-dom \
                    --virtual-time-budget=60000";
     for (size, contrast) in [("width=360 height=740", None), ("width=1200 height=800", Some("--force-high-contrast"))] {
-        let frames = format!("<iframe src=index.html {size}></iframe><iframe src=plain.html></iframe>");
+        let frames = format!(
+            "<iframe src=index.html {size}></iframe><iframe src=plain.html></iframe><iframe src=picture.html></iframe>"
+        );
         let script = "<script>onmessage = event => document.body.append(`[${event.data}]`)</script>";
         write("host.html", &format!("<!DOCTYPE html><body>{script}{frames}"));
         let mut browser = limited("chromium");
@@ -175,6 +182,8 @@ fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
         let output = browser.arg(directory.path().join("host.html")).env("HOME", directory.path()).output().unwrap();
         let [shown, log] = [&output.stdout, &output.stderr].map(|text| str::from_utf8(text).unwrap());
         assert!(!log.lines().any(|line| line.contains("CONSOLE") && !line.contains("chrome://")), "{log}");
-        assert!(shown.contains(&seen) && shown.contains(&format!("[{count}]")), "{size}: {shown}");
+        for seen in [&seen, &format!("[{count}]"), "[012340422]"] {
+            assert!(shown.contains(seen), "{size}: {seen}: {shown}");
+        }
     }
 }

@@ -1,13 +1,10 @@
-"""A guided tour of a program that moves the program break, in gdb. Each stop shows what has happened, the lines of main
-that were run, the system call with its result, and the memory then.
-
-    gdb -q -x gdb/tour.py ./alloc        (what `make gdb` does)
+"""A guided tour of a program that moves the program break, in gdb, as `make gdb` starts it. Each stop shows what has
+happened, the lines of main that were run, the system call with its result, and the memory then.
 """
 
 import os
 import sys
 import textwrap
-from contextlib import suppress
 from functools import cache
 from itertools import islice
 from signal import Signals
@@ -55,32 +52,26 @@ def draw(before, memory, failed_at=None):
 
 def show(event, process):
     """Returns the lines of a step, as many as there is room for."""
-    call, dumped = event.call(), dump(*event.shown())
-    picture = [*draw(event.before, event.after, event.failed_at)]
-    middle = [*[call] * bool(call), "", *picture]
-    below = ["", *dumped, *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     # The source is cut at the right edge, and says in which file it is if that isn't main.rs.
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
+    picture = draw(event.before, event.after, event.failed_at)
+    above = [*source, *filter(None, [event.call()]), "", *picture, ""]
+    below = [*dump(*event.shown()), *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     # The title and the prompt take a line each, and what gdb says of a signal takes five.
     room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
     room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
-    # If there is too little room, blank lines are left out, then all lines of main but the last, which tells the most,
-    # and then the top of the picture.
-    for lines in middle, below:
-        if len(source + middle + below) > room:
-            lines.remove("")
-    room -= len(middle + below)
-    if len(source) > room:
-        source = ["…", *source[1 - room :]] if room > 1 else source[-1:]
-    if room < 1:
-        top = len(middle) - len(picture)
-        middle[top : top + 2 - room] = ["…"]
+    # If there is too little room, blank lines are left out, and then the first lines below the title.
+    while "" in above and len(above + below) > room:
+        above.remove("")
+    over = len(above + below) - room
+    if over > 0:
+        above = ["…", *above[over + 1 :]]
     # What has been printed may not end with a newline.
-    blank = [""] * (len(source) < room or event.output[-1:] not in (b"", b"\n"))
+    blank = [""] * (over < 0 or event.output[-1:] not in (b"", b"\n"))
     past = ", which is past" * (event.after != process.now)
-    return [*blank, f"Step {event.number}{past}: {event.title}", *source, *middle, *below]
+    return [*blank, f"Step {event.number}{past}: {event.title}", *above, *below]
 
 
 class Command(gdb.Command):
@@ -134,16 +125,12 @@ def memory(argument):
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
     now = follow().memory_now()
-    print(*draw(now, now), "", sep="\n")
-    if now.heap_start:
-        dumped = dump(*now.bytes_from(now.heap_start, now.program_break))
-        print(*dumped, *textwrap.wrap(now.state(), WIDTH), sep="\n")
+    dumped = dump(*now.bytes_from(now.heap_start, now.program_break))
+    print(*draw(now, now), "", *dumped, *textwrap.wrap(now.state(), WIDTH), sep="\n")
 
 
 # `step` stays in this project: the source of core is not here.
 gdb.execute("skip -rfu ^core::", to_string=True)
-with suppress(gdb.error):  # Not every gdb has it. A server that doesn't answer would delay the first step.
-    gdb.execute("set debuginfod enabled off")
 try:
     follow()
     print("To see the first step, type tour. For each further step, press Enter.")

@@ -39,7 +39,7 @@ pub fn gdb_command(program: &str, commands: &[&str]) -> Command {
     let mut gdb = limited("gdb");
     gdb.args(["-q", "-nx", "-batch", "-ex", "set width 0", "-ex", "set args > /dev/null"]);
     gdb.args(commands.iter().flat_map(|command| ["-ex", command]));
-    gdb.arg(program).env("SHELL", "/bin/sh");
+    gdb.arg(program).env("SHELL", "/bin/sh").env_remove("DEBUGINFOD_URLS");
     gdb
 }
 

@@ -156,9 +156,11 @@ fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
         one.checkVisibility()).length, "*")</script>"##;
     write("plain.html", &(script.into_owned() + count));
     // Which step of the picture is seen, at nine times in milliseconds.
-    let turn = r#"<script>const [turn] = document.getAnimations(); turn.pause(); parent.postMessage([0, 2500, 4900, 7300,
-        9700, 12100, 59900, 60100, 1e9].map(time => (turn.currentTime = time, [...document.querySelectorAll(".step")]
-        .findIndex(step => Math.abs(step.getBoundingClientRect().left) < 2000))).join(""), "*")</script>"#;
+    let turn = r#"<script>const [turn] = document.getAnimations(), steps = [...document.querySelectorAll(".step")];
+        const seen = time => (turn.currentTime = time,
+          steps.findIndex(step => Math.abs(step.getBoundingClientRect().left) < 2000));
+        turn.pause(); parent.postMessage([0, 2500, 4900, 7300, 9700, 12100, 59900, 60100, 1e9].map(seen).join(""), "*")
+        </script>"#;
     write("picture.html", &(include_str!("../docs/memory.svg").to_string() + turn));
     let steps = found("<section id=\"(.*?)\"", COMMITTED);
     let mut steps: Vec<_> = steps.iter().map(|found| &found[1]).collect();

@@ -56,8 +56,8 @@ alloc: tools ## build ./alloc, with debug information (as make alone)
 run: $(if $(cross),tools,alloc) ## build it and run it (TARGET=... for another architecture)
 	$(if $(cross),cargo run $(for-target) --bin alloc,./alloc)
 
-# gdb starts programs by the reader's shell, which may be one that runs nothing. A server for debug information that
-# doesn't answer would delay the first step.
+# gdb would start programs by the reader's shell, which may be one that runs nothing, and would ask a server for debug
+# information, which would delay the first step if the server didn't answer.
 gdb := SHELL=/bin/sh DEBUGINFOD_URLS= gdb -q
 gdb-with-python: tools
 	@sh tests/install-tools "$(MAKECMDGOALS)" gdb:gdb

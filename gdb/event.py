@@ -76,7 +76,7 @@ class Memory:
         return f"Nothing is mapped at {address:#x}{', above the break' * is_above}."
 
     def bytes_from(self, start, end):
-        """Returns where the bytes of the heap are that fit in a line, these bytes, and whether more follow."""
+        """Returns `start`, the bytes of the heap from there that fit in a line, and whether more follow."""
         found = b""
         for address, page in self.data.items():
             if 0 <= start + len(found) - address < len(page):
@@ -90,7 +90,7 @@ class Call:
 
     name: str  # alloc, alloc_zeroed, realloc or dealloc
     arguments: dict
-    result: int  # the address of the block, or None if the call has not returned yet
+    result: int  # the address of the block, or 0 without one, or None if the call has not returned yet
 
     def __str__(self):
         shown = ", ".join(hex(value) if name == "ptr" else str(value) for name, value in self.arguments.items())
@@ -184,7 +184,7 @@ class Event:
             return "the program break is found", "The heap ends here. It is still empty, so it also starts here."
         mapped, title = after.end - before.end, f"the break moves {self.moved}"
         if not self.moved:
-            return "the break stays where it is", "This is where the program has asked for it."
+            return "the break stays where it is", "The program has asked for this address."
         if mapped < 0:
             return title, f"The kernel has taken back {size(-mapped)}. An access there would end the program."
         if after.program_break < before.program_break:
@@ -202,7 +202,7 @@ class Event:
         remark, end = f"The kernel has written {self.result:,} of the {size(length)}.", address + self.result
         is_heap = memory.heap_start <= address < max(memory.end, memory.program_break)
         if not is_heap:
-            remark += f" The first is {memory.region_at(address)}."
+            remark += f" The first is {memory.region_at(address)}." * (self.result > 0)
         elif end > memory.program_break:
             remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
         verb = "is" if self.result == 1 else "are"
@@ -229,5 +229,5 @@ class Event:
     def words_of_fault(self):
         name, address = self.arguments
         if address is None:
-            return f"{name} ends the program", "The processor doesn't report the address, which no memory can have."
+            return f"{name} ends the program", "The processor doesn't report the address, if there is one."
         return f"an access to {address:#x} ends the program", f"{name}. {self.after.whose(address)}"

@@ -14,8 +14,8 @@ LINE = 12  # the height of a line of text
 
 
 def spread(labels):
-    """Moves labels apart that overlap. A label is the place where it belongs, its lines and its class, and the lowest
-    label is first. Returns each label after the place of its first line."""
+    """Moves overlapping labels apart. A label is the place where it belongs, its lines and its class, and the lowest
+    label is first. Yields the place of each label's first line, and then the label."""
     y, above = BOTTOM + 2 * LINE, sum(len(lines) for _, lines, _ in labels)
     for at, lines, kind in labels:
         above -= len(lines)

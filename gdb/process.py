@@ -15,7 +15,7 @@ from gdb.FrameIterator import FrameIterator
 CALLS = {name: f"program_break::arch::{name}" for name in ["brk", "write", "exit"]}
 SI_KERNEL = 128  # the code of a signal if the processor doesn't tell the address
 MANY = 2**22  # if a heap has more pages, nothing looks up which of them are in memory
-gdb.execute("set host-charset UTF-8")  # In no locale, gdb takes all names for ASCII.
+gdb.execute("set host-charset UTF-8")  # Without a locale, gdb takes all names for ASCII.
 
 
 def pid():
@@ -75,8 +75,8 @@ class Process:
             breakpoint.enabled = True
 
     def call_at(self, kind, place, function, *known):
-        """Makes a breakpoint of gdb's that calls the function, with what is known and itself. The process then stops if
-        there is something to show, but not yet if the function returns a value. At an exception, it stops, too."""
+        """Makes a breakpoint of gdb's that calls the function with `known` and itself. In `advance`, the process then
+        stops after an exception, and if there is something to show, unless the function returns a true value."""
 
         def stop(breakpoint):
             try:
@@ -179,14 +179,14 @@ class Process:
     def memory_now(self):
         memory = Memory(self.heap_start, self.program_break, regions(), self.now.top, None)
         pages, path = range(memory.heap_start & -PAGE, memory.end, PAGE), f"/proc/{pid()}/pagemap"
-        # Not every kernel says which pages are in memory. For a very large heap, it would take long to read.
+        # Not every kernel has this file, which says what is in memory. For a very large heap, reading it takes long.
         if len(pages) <= MANY and os.path.exists(path):
             with open(path, "rb") as file:
                 file.seek(pages.start // PAGE * 8)
                 entries = array("Q", file.read(len(pages) * 8))
             # Bit 56 is for a page that no other process has. Reading can map the page of zeros, which all have.
             memory.pages = pages = [*compress(pages, map((1 << 56).__and__, entries))]
-        # To read what isn't in memory would put a page of zeroes there, which the next step would count.
+        # What isn't in memory isn't read: reading would map the page of zeroes there, and a later store would copy it.
         for page in pages[: COMPARED // PAGE]:
             start = max(page, memory.heap_start)
             memory.data[start] = read(start, page + PAGE - start)

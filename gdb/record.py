@@ -1,4 +1,4 @@
-"""Records a run of alloc, bump, free_list or malloc: its part of docs/index.html, and of alloc also docs/memory.svg.
+"""Records a run of alloc, bump, free_list or malloc in docs/index.html, and a run of alloc in docs/memory.svg, too.
 `make docs` does this for each of them.
 """
 
@@ -79,7 +79,7 @@ def blocks(events, name):
 
 
 def page(html, name, steps, process, top):
-    """Returns the page with another part about this program, whose process has ended."""
+    """Returns the page with the part about this program replaced by another one. The program's process has ended."""
     before, after = html.split(f"<!-- {name} -->\n")
     lines = [f"{before}<!-- {name} -->"]
     for event, now in steps:

@@ -29,7 +29,7 @@ def draw(before, memory, failed_at=None):
     places = [place for place in places if place[1]]
     edges = {edge for region in memory.regions for edge in (region.start, region.end)}
     edges = sorted(edges.union(now for _, now, _ in places), reverse=True)
-    # Of the empty ranges, only the lowest one above the break gets a line with its size.
+    # Of the empty ranges, the lowest above the break gets a line with its size, and so does one with a failed access.
     gap = min(edge for edge in edges if edge >= memory.program_break and not memory.region_at(edge))
     for high, low in zip(edges, edges[1:] + [0]):
         ruler, mark = f"{high:#18x} ", ""
@@ -68,7 +68,7 @@ def show(event, process):
     over = len(above + below) - room
     if over > 0:
         above = ["…", *above[over + 1 :]]
-    # What has been printed may not end with a newline.
+    # What has been printed doesn't always end with a newline.
     blank = [""] * (over < 0 or event.output[-1:] not in (b"", b"\n"))
     past = ", which is past" * (event.after != process.now)
     return [*blank, f"Step {event.number}{past}: {event.title}", *above, *below]

@@ -49,7 +49,7 @@ fn draws_what_the_kernel_has_mapped() {
         assert_loads(&program, true);
         assert_draws(&program, "set disable-randomization on");
         assert_draws(&program, "set disable-randomization off");
-        // With such a path, the file is longer than a page, the most that the kernel returns at once.
+        // With such a path, /proc/self/maps is longer than a page, the most that the kernel returns at once.
         let path = directory.path().join(["x".repeat(200).as_str(); 15].join("/")).join("layout");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::copy(&program, &path).unwrap();

@@ -155,7 +155,7 @@ fn a_browser_shows_each_step_on_one_screen_and_loads_nothing() {
     let count = r##"<script>parent.postMessage([...document.querySelectorAll("section > svg")].filter(one =>
         one.checkVisibility()).length, "*")</script>"##;
     write("plain.html", &(script.into_owned() + count));
-    // Which step of the picture is seen, at nine times in milliseconds.
+    // This tells which step of the picture is seen at each of nine times, in milliseconds.
     let turn = r#"<script>const [turn] = document.getAnimations(), steps = [...document.querySelectorAll(".step")];
         const seen = time => (turn.currentTime = time,
           steps.findIndex(step => Math.abs(step.getBoundingClientRect().left) < 2000));

@@ -1,6 +1,5 @@
 """What happened in a process, and its memory before and after that, with all words about it. This knows nothing of gdb:
-process.py makes the events, and the tour, the picture and the page show them.
-"""
+process.py makes the events, and the tour, the picture and the page show them."""
 
 import errno
 import os
@@ -220,7 +219,7 @@ class Event:
         return "something is stored on the heap", remark.rstrip()
 
     def words_of_loop(self):
-        words = {"brk": ("moves the break", "fails to move the break"), "write": ("prints", "fails to print")}
+        words = {"brk": ("calls brk", "fails to move the break"), "write": ("prints", "fails to print")}
         parts = [f"{words[name][failed]} {n:,} more time{'s' * (n > 1)}" for (name, failed), n in self.again.items()]
         where = f"has moved {self.moved}" if self.moved else "is where it was"
         changed = f" {self.change}" * bool(self.changed)

@@ -1,6 +1,5 @@
 """Draws the memory of a recorded program after a step, for the page and for docs/memory.svg, where CSS alone shows the
-steps of alloc in turn.
-"""
+steps of alloc in turn."""
 
 from html import escape
 from itertools import groupby

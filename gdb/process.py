@@ -1,6 +1,5 @@
 """The process that gdb runs: what it does, as events. It is only read: the arguments and results of the system calls at
-breakpoints, the bytes of the heap in memory, and /proc/PID/maps and pagemap.
-"""
+breakpoints, the bytes of the heap in memory, and /proc/PID/maps and pagemap."""
 
 import linecache
 import os

@@ -1,6 +1,5 @@
 """Records a run of alloc, bump, free_list or malloc in docs/index.html, and a run of alloc in docs/memory.svg, too.
-`make docs` does this for each of them.
-"""
+`make docs` does this for each of them."""
 
 import sys
 from html import escape

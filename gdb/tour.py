@@ -1,6 +1,5 @@
 """A guided tour of a program that moves the program break, in gdb, as `make gdb` starts it. Each stop shows what has
-happened, the lines of main that were run, the system call with its result, and the memory then.
-"""
+happened, the lines of main that were run, the system call with its result, and the memory then."""
 
 import os
 import sys
@@ -56,22 +55,27 @@ def show(event, process):
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
-    picture = draw(event.before, event.after, event.failed_at)
-    above = [*source, *filter(None, [event.call()]), "", *picture, ""]
+    *earlier, last = source
+    said = [last, *filter(None, [event.call()])]
+    picture = ["", *draw(event.before, event.after, event.failed_at), ""]
     below = [*dump(*event.shown()), *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
-    # The title and the prompt take a line each, and what gdb says of a signal takes five.
-    room = HEIGHT - 2 - 5 * any(other.name == "fault" for other in [event, *process.events])
-    room -= sum(1 + len(line) // (WIDTH + 1) for line in event.output.decode(errors="replace").splitlines())
-    # If there is too little room, blank lines are left out, and then the first lines below the title.
-    while "" in above and len(above + below) > room:
-        above.remove("")
-    over = len(above + below) - room
-    if over > 0:
-        above = ["…", *above[over + 1 :]]
-    # What has been printed doesn't always end with a newline.
-    blank = [""] * (over < 0 or event.output[-1:] not in (b"", b"\n"))
     past = ", which is past" * (event.after != process.now)
-    return [*blank, f"Step {event.number}{past}: {event.title}", *above, *below]
+    title = textwrap.wrap(f"Step {event.number}{past}: {event.title}", WIDTH)
+    # The prompt takes a line, and what gdb says of a signal takes five. A character of zero has no column.
+    room = HEIGHT - 1 - len(title) - 5 * any(other.name == "fault" for other in [event, *process.events])
+    printed = event.output.decode(errors="replace").replace("\0", "")
+    room -= sum(1 + len(line) // (WIDTH + 1) for line in printed.splitlines())
+    # If there is too little room, blank lines are left out, then lines of main but the last, which tells the most, and
+    # then the top of the picture.
+    while "" in picture and len(earlier + said + picture + below) > room:
+        picture.remove("")
+    for lines in earlier, picture:
+        over = len(earlier + said + picture + below) - room
+        if over > 0 and lines:
+            lines[: over + 1] = ["…"]
+    # What has been printed doesn't always end with a newline.
+    blank = [""] * (over < 0 or printed[-1:] not in ("", "\n"))
+    return [*blank, *title, *earlier, *said, *picture, *below]
 
 
 class Command(gdb.Command):

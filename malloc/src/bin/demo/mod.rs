@@ -13,11 +13,11 @@ program_break::entry!(main);
 
 fn main() -> Result<(), Error> {
     let mut out = LineWriter::new(STDOUT);
-    writeln!(out, "{:40}{:>14}{:>14}", "", "program break", "above start")?;
+    writeln!(out, "{:32}{:>14}{:>13}", "", "program break", "above start")?;
     let start = current_break()?;
     let mut print = |what: &str| {
         let program_break = current_break()?;
-        writeln!(out, "{what:<40}{program_break:>14p}{:>14}", program_break.addr() - start.addr())
+        writeln!(out, "{what:<32}{program_break:>14p}{:>13}", program_break.addr() - start.addr())
     };
     print("at the start")?;
 

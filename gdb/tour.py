@@ -98,8 +98,7 @@ class Command(gdb.Command):
 
 NOT_THIS_ONE = """The tour can't follow this program: {}
 It needs a program that calls brk by this library, is built for debugging, and
-runs on gdb's own machine.
-Quit, and type: make gdb"""
+runs on gdb's own machine. Quit, and type: make gdb"""
 follow = cache(Process)  # the process, or a failure if the tour can't follow the program
 
 
@@ -109,8 +108,8 @@ def tour(argument):
 
 Type tour once, and then press Enter alone for each further step. Each stop
 shows the lines of main that were run, the system call with its result, and
-the memory. tour 3 takes three steps. In between, you can type any other
-command of gdb, and then tour to go on. After the end, the tour starts again."""
+the memory. tour 3 takes three steps, and then Enter does so, too. After any
+other command of gdb, tour goes on. After the end, the tour starts again."""
     process = follow()
     if argument and not argument.strip("0").isdecimal():
         raise gdb.GdbError(f"tour takes a number of steps, not {argument}")
@@ -125,7 +124,8 @@ command of gdb, and then tour to go on. After the end, the tour starts again."""
 
 @Command
 def memory(argument):
-    """Draw the memory of the process as it is now, and show the bytes of the heap."""
+    """Draw the memory of the process as it is now, and show the bytes of the heap.
+While brk is called, the break is drawn where it was before the call."""
     if not pid():
         raise gdb.GdbError("The program is not running. To start it, type: tour")
     now = follow().memory_now()

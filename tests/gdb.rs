@@ -40,7 +40,7 @@ fn the_tour_says_which_programs_it_cannot_follow() {
     let optimised = build("others", root(), "", "dev", &["--bin=alloc", "--config=profile.dev.opt-level=1"]);
     for program in ["/bin/true".into(), programs("release").join("alloc"), optimised.join("alloc")] {
         let output = gdb(program.to_str().unwrap(), &[TOUR, "tour"]);
-        assert!(output.contains("\nQuit, and type: make gdb\n"), "{output}");
+        assert!(output.contains(" Quit, and type: make gdb\n"), "{output}");
         assert!(!output.contains("Step") && !output.contains("Traceback"), "{output}");
     }
 }

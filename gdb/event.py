@@ -68,7 +68,7 @@ class Memory:
     def whose(self, address):
         """Returns what can be said of an address where an access has failed."""
         if region := self.region_at(address):
-            return f"This memory is {region}, but not mapped for such an access."
+            return f"This memory is {region}, but doesn't allow such an access."
         if self.end <= address < self.top:
             return "The kernel took this page back when the break moved down."
         is_above = 0 < self.end <= address and not any(self.end <= region.start < address for region in self.regions)

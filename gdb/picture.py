@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from event import PAGE, about, dump, size  # beside this file
 
-KINDS = {"u": "in use", "d": "being freed", "f": "freed", "n": "not in use", "b": "not asked for"}
+KINDS = {"u": "in use", "d": "being freed", "n": "not in use", "b": "not asked for"}
 TOP, BOTTOM = 46, 300  # where the heap is drawn when it is as large as it ever is
 LINE = 12  # the height of a line of text
 

@@ -169,7 +169,7 @@ class Process:
     def add(self, name, arguments=(), result=0, now=None):
         before, self.now = self.now, now or self.memory_now()
         numbers = self.trail[self.begin :] or self.trail[-1:]
-        lines = [(number, self.source[number]) for number in (sorted(numbers) if self.again else numbers)]
+        lines = [(number, self.source[number]) for number in numbers]
         what = next(self.numbers), name, arguments, result
         self.events.append(Event(*what, before, self.now, lines, self.again, self.calls, self.output))
         self.calls, self.output = [], b""

@@ -26,7 +26,7 @@ class Recorder(Process):
             # It is in the block `_` that `#[global_allocator]` makes.
             block = gdb.block_for_pc(gdb.decode_line(f"{name}::_::__rust_{function}")[1][0].pc)
             code = gdb.selected_inferior().architecture().disassemble(block.start, block.end - 1)
-            # The result is there after the last call in the function.
+            # The result is in rax after the last call in the function.
             result = [after["addr"] for at, after in zip(code, code[1:]) if at["asm"].startswith("call")][-1]
             self.call_at(gdb.Breakpoint, f"*{result:#x}", self.on_block)
 

@@ -64,7 +64,7 @@ def show(event, process):
     # The prompt takes a line, and what gdb says of a signal takes five. A character of zero has no column.
     room = HEIGHT - 1 - len(title) - 5 * any(other.name == "fault" for other in [event, *process.events])
     printed = event.output.decode(errors="replace").replace("\0", "")
-    room -= sum(1 + len(line) // (WIDTH + 1) for line in printed.splitlines())
+    room -= sum(1 + max(len(line) - 1, 0) // WIDTH for line in printed.splitlines())
     # If there is too little room, blank lines are left out, then lines of main but the last, which tells the most, and
     # then the top of the picture.
     while "" in picture and len(earlier + said + picture + below) > room:

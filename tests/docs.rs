@@ -24,7 +24,6 @@ fn record(programs: &[String]) -> (String, [String; 2]) {
         let output = gdb_command(program, &[&script]).env_remove("PYTHONDONTWRITEBYTECODE").output().unwrap();
         let errors = str::from_utf8(&output.stderr).unwrap();
         assert_eq!(status(&output), if errors.is_empty() { 0 } else { 1 }, "{output:?}");
-        assert!(!errors.contains("Quit anyway") && !String::from_utf8_lossy(&output.stdout).contains("Quit anyway"));
         all += errors;
     }
     assert!(!root().join("gdb/__pycache__").exists(), "Python left a __pycache__");
@@ -87,7 +86,9 @@ fn the_picture_holds_any_number_of_steps() {
     fs::copy(debugged("free_list"), &alloc).unwrap();
     let (errors, [_, picture]) = record(&[alloc.to_str().unwrap().to_string()]);
     assert_eq!(errors, "");
-    let steps = picture.matches("<g class=\"step\"").count();
-    assert!(steps > 5 && picture.contains(&format!("style=\"--count: {steps}\"")), "{picture}");
+    let steps: Vec<_> = picture.split("<g class=\"step\"").skip(1).collect();
+    // Each is in its list of titles, which has no more than there is room for.
+    assert!(steps.iter().all(|step| step.matches("title now").count() == 1 && step.matches(">Step ").count() <= 5));
+    assert!(steps.len() > 5 && picture.contains(&format!("style=\"--count: {}\"", steps.len())), "{picture}");
     assert_are_apart(&picture);
 }

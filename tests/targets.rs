@@ -3,7 +3,7 @@
 //! An architecture is left out, with a line that says so, where one of its tools or Rust's core for it is missing.
 //! `ALL_TARGETS=1` makes that a failure.
 
-use common::cargo::build;
+use common::cargo::{build, cargo};
 use common::*;
 use regex_lite::Regex;
 
@@ -19,6 +19,9 @@ fn the_programs_do_the_same() {
         }
         let calls = "HI\nbrk(NULL) = address 0\nbrk(address 1) = address 1\nwrite(1,address 0,3) = 3\n\
                      brk(address 0) = address 0\nexit_group(0)\n";
+        let run = ["run", "--quiet", "--locked", "--config", CROSS, "--target", triple];
+        let mut run = cargo(root(), env!("CARGO_TARGET_TMPDIR").as_ref(), &run);
+        assert_ended(&run.env_remove("RUSTFLAGS").output().unwrap(), "HI\n", "", 0);
         // A program, how it is run, what it prints among other things, and its exit status.
         for (package, program, option, printed, expected) in [
             ("", "alloc", "-strace", calls, 0),

@@ -34,7 +34,7 @@ fn assert_stops_fit(output: &str) {
     }
     let signal = output.split_once("\nProgram received").map_or("", |(_, text)| text);
     let signal: Vec<_> = signal.split("\nProgram terminated").next().unwrap().split("\nStep ").take(2).collect();
-    assert!(signal.iter().map(|text| text.trim_end().lines().count()).sum::<usize>() <= 22, "{signal:?}");
+    assert!(signal.iter().map(|text| text.trim_end().lines().count()).sum::<usize>() <= 21, "{signal:?}");
     assert!(output.contains("\nThe end: "), "{output}");
 }
 

@@ -33,7 +33,7 @@ use core::ptr::{null_mut, with_exposed_provenance_mut};
 const MAX: usize = 1024;
 const RUN: usize = 16 << 10;
 
-/// The size of a page on most machines, and of the largest block in a run that is aligned to a page, in bytes.
+/// The size of a page on most machines, and of the largest block that is in a run if it is aligned to a page, in bytes.
 const PAGE: usize = 4096;
 const MAX_ALIGNED: usize = 64 << 10;
 
@@ -70,7 +70,7 @@ fn size_of_run(class: usize) -> usize {
 /// The header of a run.
 #[repr(C)]
 struct Run {
-    /// Links to the other runs in the list, if this is in it: if it has room.
+    /// Links to the other runs that have room, while this run has room.
     links: Node,
     class: usize,
     /// The first free block.
@@ -115,7 +115,7 @@ impl Blocks {
             } else {
                 (*run).free = *block.cast();
             }
-            (*run).used += 1;
+            (*run).used = (*run).used.wrapping_add(1);
             if (*run).used == (*run).capacity {
                 remove(&mut self.runs[class], run.cast());
             }
@@ -155,7 +155,8 @@ impl Blocks {
             }
             let block = with_exposed_provenance_mut::<u8>(block);
             *block.cast() = replace(&mut (*run).free, block);
-            (*run).used -= 1;
+            // If a block is freed twice, this must not panic, since the heap is locked.
+            (*run).used = (*run).used.wrapping_sub(1);
             if (*run).used == 0 {
                 if self.kept != run {
                     self.give_back_kept();

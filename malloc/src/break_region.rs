@@ -77,7 +77,8 @@ impl BreakRegion {
         let start = start.next_multiple_of(HUGE_PAGE);
         let end = end.min(self.end) & !(HUGE_PAGE - 1);
         if self.size >= HUGE_FROM && start < end && !cfg!(miri) {
-            // A kernel whose pages are larger than 4 KiB refuses this call: its huge pages may have 512 MiB.
+            // Where pages are larger than 4 KiB, huge pages may have 512 MiB. The kernel refuses this call there, since
+            // `start - 4096` is no multiple of such a page.
             // SAFETY: the call doesn't change what is in the memory.
             let _ = unsafe { syscall!(Sysno::madvise, start - 4096, end - start + 4096, MADV_HUGEPAGE) };
         }

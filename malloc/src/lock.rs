@@ -1,8 +1,8 @@
 //! The lock that keeps threads from using the heap at the same time.
 //!
-//! A thread that finds it free takes it without a system call. One that finds it held looks again a few times. Then it
-//! marks the lock, and sleeps in the kernel while the lock has that mark (`man 2 futex`). A thread that frees a lock
-//! with the mark asks the kernel to wake one of the threads that wait.
+//! A thread that finds it unlocked takes it without a system call. One that finds it locked looks again a few times.
+//! Then it marks the lock as contended, and sleeps in the kernel while the lock has that mark (`man 2 futex`). A thread
+//! that unlocks a lock with the mark asks the kernel to wake one of the threads that wait.
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -10,10 +10,10 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use syscalls::{Sysno, syscall};
 
-// The states of a lock. In the last one, it is held too.
-const FREE: u32 = 0;
-const HELD: u32 = 1;
-const WAITED_FOR: u32 = 2;
+// The states of a lock. One that is contended is locked, and others wait for it.
+const UNLOCKED: u32 = 0;
+const LOCKED: u32 = 1;
+const CONTENDED: u32 = 2;
 
 // From linux/futex.h, for the threads of one process.
 const FUTEX_WAIT_PRIVATE: usize = 128;
@@ -30,19 +30,19 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub const fn new(value: T) -> Self {
-        Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+        Lock { state: AtomicU32::new(UNLOCKED), value: UnsafeCell::new(value) }
     }
 
     /// Does something with the value while no other thread can. It must not panic, since a panic allocates, and would
     /// wait for this lock for ever.
     #[inline]
     pub fn locked<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
-        if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
+        if self.state.compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed).is_err() {
             self.wait();
         }
         // SAFETY: this thread holds the lock.
         let result = action(unsafe { &mut *self.value.get() });
-        if self.state.swap(FREE, Release) == WAITED_FOR {
+        if self.state.swap(UNLOCKED, Release) == CONTENDED {
             self.futex(FUTEX_WAKE_PRIVATE, 1);
         }
         result
@@ -54,13 +54,13 @@ impl<T> Lock<T> {
         // the lock: the memory of the lock would go from one processor to the other and back each time.
         for power in 7..12 {
             (0..1 << power).for_each(|_| spin_loop());
-            if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {
+            if self.state.compare_exchange(UNLOCKED, LOCKED, Acquire, Relaxed).is_ok() {
                 return;
             }
         }
         // When this thread gets the lock, others may still be waiting for it. So the mark stays.
-        while self.state.swap(WAITED_FOR, Acquire) != FREE {
-            self.futex(FUTEX_WAIT_PRIVATE, WAITED_FOR);
+        while self.state.swap(CONTENDED, Acquire) != UNLOCKED {
+            self.futex(FUTEX_WAIT_PRIVATE, CONTENDED);
         }
     }
 

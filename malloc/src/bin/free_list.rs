@@ -104,7 +104,7 @@ unsafe impl GlobalAlloc for FreeList {
         let mut end = start.wrapping_add(layout.size().next_multiple_of(UNIT));
         let mut link = self.first.as_ptr();
         // SAFETY: each link is null or leads to a free block, and nobody else uses them. The caller doesn't use the
-        // block again, and its free neighbours are no longer in the list when it gets there.
+        // block again, and when the block gets into the list, its free neighbours are no longer in there.
         unsafe {
             while !(*link).is_null() && (**link).end < start {
                 link = &raw mut (**link).next;

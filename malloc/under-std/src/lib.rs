@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Lets glibc's malloc get memory by `mmap` alone. (std calls it, in C.) It takes the break for its own: where it finds
-/// the heap's memory above what it has left, it would take that away. If the program hangs, `SIGALRM` ends it.
-///
+/// Lets glibc's malloc, which std calls, get memory by `mmap` alone: it takes the break for its own, and would take the
+/// heap's memory away where that is above its own. If the program hangs, `SIGALRM` ends it.
 /// An entry in `.init_array` makes a program call this before all else.
 pub extern "C" fn before_the_heap() {
     #[cfg(not(miri))]

@@ -80,7 +80,7 @@ impl Alone {
     }
 
     fn free(&self, block: *mut u8, size: usize) {
-        // SAFETY: the block is from this heap, and in the class of this size, or as large as none.
+        // SAFETY: the block is from this heap, and in the class of this size, or large.
         unsafe { self.heap.dealloc(block, bytes(size)) }
     }
 
@@ -189,7 +189,10 @@ fn has_room_above_others() {
     // The break moves to multiples of 64 KiB. So these sizes and this alignment leave the least room.
     for size in (160 * KIB - 64..160 * KIB + 64).step_by(3) {
         let heap = Alone::new();
-        heap.free(heap.alloc(64 * KIB), 64 * KIB);
+        let first = heap.alloc(MIB);
+        // SAFETY: the block has so many bytes.
+        unsafe { first.write_bytes(0xff, MIB) };
+        heap.free(first, MIB);
         others_take(16 * KIB - 64 + size % 61);
         let (above, below) = (heap.aligned(size, 16 * KIB), heap.alloc(64 * KIB));
         assert!(above.addr() + size <= now() && below < above, "{size} bytes");
@@ -289,7 +292,7 @@ fn blocks_take_little_more_than_their_size() {
         let layout = Layout::from_size_align(size, align).unwrap();
         // SAFETY: the blocks are from this heap, with this layout.
         blocks[1..].iter().rev().for_each(|block| unsafe { heap.heap.dealloc(*block, layout) });
-        // A run that is aligned to a page has room for at most 32 blocks.
+        // A run of these blocks has room for fewer than 32, or is no larger than 16 KiB.
         let left = now() - blocks[0].addr();
         assert!(left < 32 * size + MIB, "{left} for one of {size} bytes, aligned to {align}");
     }
@@ -340,13 +343,17 @@ fn moves_the_break_up_in_large_steps() {
             // The other call looks up where the break is.
             assert_eq!(heap.heap.brk_calls() - calls, if step > 0 { 2 } else { 0 });
             assert!(step == 0 || step >= (before / 2).min(32 * MIB), "{step} bytes after {before}");
+            assert!(step == 0 || before < 4 * MIB || now().is_multiple_of(2 * MIB), "{:#x}", now());
             assert!(step <= size.max(before / 2).min(size.max(32 * MIB)) + 2 * MIB, "{step} bytes after {before}");
         }
     }
-    // It doesn't move down for less than a quarter of the heap.
-    let (block, end) = (heap.alloc(20 * MIB), now());
-    heap.free(block, 20 * MIB);
-    assert_eq!(now(), end);
+    // After a trim that wasn't worth it, the break moves down for twice as much in addition to a quarter of the heap.
+    let heap = (drop(heap), Alone::new()).1;
+    for (size, stays) in [(10 * MIB, false), (28 * MIB, true), (60 * MIB, false)] {
+        let (block, end) = (heap.alloc(size), now());
+        heap.free(block, size);
+        assert_eq!(now() == end, stays, "{size}");
+    }
 }
 
 #[test]
@@ -363,14 +370,15 @@ fn little_stays_when_all_is_freed() {
 
 /// A panic would wait for the heap's lock, if the message is allocated there.
 #[test]
-fn a_header_that_was_overwritten_is_no_panic() {
+fn a_header_that_was_overwritten_and_a_second_free_are_no_panic() {
     // The header of a block, or with the lowest bit that of a free block after it.
     for header in [0, 1, 16, 17, MIB, MIB + 1, usize::MAX - 15, usize::MAX - 14] {
         let heap = Alone::new();
-        let [_, block, after, _] = [100_000, 10_000, 10_000, 3 * MIB].map(|size| heap.alloc(size));
+        let [_, block, after, small, _] = [100_000, 10_000, 10_000, 200, 3 * MIB].map(|size| heap.alloc(size));
         heap.free(after, 10_000);
         // SAFETY: the header is the word before the block, and nobody else uses this heap.
         unsafe { [block, after][header % 2].cast::<usize>().sub(1).write(header) };
         heap.free(heap.resize(block, 10_000, 20_000), 20_000);
+        [small; 2].iter().for_each(|block| heap.free(*block, 200));
     }
 }

@@ -26,8 +26,8 @@ pub fn shell(directory: &Path, commands: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A cargo for the package in this directory. It builds in `target`, whatever the user's configuration says: where the
-/// cargo that runs this test builds, it might wait for that one.
+/// A cargo for the package in this directory. It builds in `target`, whatever the user's configuration says: in the
+/// directory of the cargo that runs this test, it might wait for that cargo.
 pub fn cargo(package: &Path, target: &Path, args: &[&str]) -> Command {
     let mut command = typed(env!("CARGO"));
     command.env("CARGO_TARGET_DIR", target).env("CARGO_BUILD_BUILD_DIR", target).args(args).current_dir(package);

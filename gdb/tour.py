@@ -55,8 +55,7 @@ def show(event, process):
     where = os.path.basename(process.file + ":").removeprefix("main.rs:")
     source = [f"{where}{number}\t{text}".expandtabs() for number, text in event.lines]
     source = [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in source]
-    *earlier, last = source
-    said = [last, *filter(None, [event.call()])]
+    earlier, said = source[:-1], [*source[-1:], *filter(None, [event.call()])]
     picture = ["", *draw(event.before, event.after, event.failed_at), ""]
     below = [*dump(*event.shown()), *textwrap.wrap(event.after.state(), WIDTH), *textwrap.wrap(event.remark, WIDTH)]
     past = ", which is past" * (event.after != process.now)

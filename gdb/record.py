@@ -114,9 +114,11 @@ try:
     if not events or pid():
         raise gdb.GdbError("the program did not run to its end, or did not ask for memory")
     steps, top = [*zip(events, blocks(events, NAME))], max(1, *(event.after.mapped for event in events))
-    HTML.write_text(page(HTML.read_text("utf-8"), NAME, steps, process, top), "utf-8")
+    texts = {HTML: page(HTML.read_text("utf-8"), NAME, steps, process, top)}
     if NAME == "alloc":
-        SVG.write_text(picture.replace(SVG.read_text("utf-8"), steps, top), "utf-8")
+        texts[SVG] = picture.replace(SVG.read_text("utf-8"), steps, top)
+    for file, text in texts.items():
+        file.write_text(text, "utf-8")
 except Exception as error:
     # gdb goes on after an error in a script, and `-batch` ends it with status 0 in gdb 13.
     print(f"record: {error}", file=sys.stderr)

@@ -204,9 +204,8 @@ class Event:
             remark += f" The first is {memory.region_at(address)}." * (self.result > 0)
         elif end > memory.program_break:
             remark += f" The last {end - max(address, memory.program_break):,} are not below the break."
-        verb = "is" if self.result == 1 else "are"
         to = {1: "printed", 2: "written to standard error"}.get(fd, f"written to descriptor {fd}")
-        return f"{size(self.result)} {verb} {to}{' from the heap' * is_heap}", remark
+        return f"{size(self.result)} {'is' if self.result == 1 else 'are'} {to}{' from the heap' * is_heap}", remark
 
     def words_of_store(self):
         remark, faulted_in = self.change, self.faulted_in

@@ -51,7 +51,7 @@ def draw(event, name, blocks, top):
 
     labels, shown, at = [], [], start
     for low, high, kind in [*blocks, (memory.program_break, memory.end, "b")]:
-        shown += [(low, high, kind) for low, high, kind in [(at, low, "n"), (low, high, kind)] if low < high]
+        shown += [part for part in [(at, low, "n"), (low, high, kind)] if part[0] < part[1]]
         at = high
     free = {low: f"end {high:#x}, " + (f"next {next:#x}" if next else "no next") for low, high, next in memory.free}
     for low, high, kind in shown:

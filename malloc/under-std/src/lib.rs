@@ -72,8 +72,7 @@ fn churn(count: usize, seed: u64, size: impl Fn(&mut Rng) -> usize) {
     black_box(blocks);
 }
 
-/// `PROGRAM CASE`: does the work and prints how many seconds it took, and by how many KiB it made the process larger at
-/// its peak.
+/// `PROGRAM CASE`: does the work, and prints how many seconds it took, and by how many KiB the peak of memory rose.
 pub fn main() {
     let case: usize = std::env::args().nth(1).expect("CASE").parse().expect("the number of a case");
     let (before, start) = (memory("VmHWM:"), Instant::now());

@@ -348,7 +348,8 @@ fn moves_the_break_up_in_large_steps() {
         }
     }
     // After a trim that wasn't worth it, the break moves down for twice as much in addition to a quarter of the heap.
-    let heap = (drop(heap), Alone::new()).1;
+    drop(heap);
+    let heap = Alone::new();
     for (size, stays) in [(10 * MIB, false), (28 * MIB, true), (60 * MIB, false)] {
         let (block, end) = (heap.alloc(size), now());
         heap.free(block, size);
